@@ -45,19 +45,15 @@ func (w *Watcher) learn(c *drift.Closed, digest string) {
 	}
 }
 
-// store writes what a stream has learned.
+// store has what a stream has learned written.
 func (w *Watcher) store(l *learned) {
 	l.stored = time.Now()
-	if w.shelf == nil {
-		return
-	}
-	if err := w.shelf.put(l); err != nil {
-		w.log.Warn("what was learned of clean windows cannot be written", zap.String("model", l.Model),
-			zap.Int64("version", l.Version), zap.String("role", l.Role), zap.Error(err))
+	if w.shelf != nil {
+		w.shelf.put(l)
 	}
 }
 
-// storeAll writes what has been learned since the last write. It is called when no window is judged any more.
+// storeAll has what was learned since the last write written. It is called when no window is judged any more.
 func (w *Watcher) storeAll() {
 	w.mu.Lock()
 	var list []*learned

@@ -1,6 +1,7 @@
 package driftwatch
 
 import (
+	"context"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -33,6 +34,16 @@ func calibrating() drift.Options {
 	}
 }
 
+// runShortly runs a watcher that is stopped at once, which writes what it has learned.
+func runShortly(t *testing.T, w *Watcher) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := w.Run(ctx); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // TestLearnedSurvivesAndIsInherited: what a stream has learned survives a restart, and a new version starts
 // with it if its profile is comparable.
 func TestLearnedSurvivesAndIsInherited(t *testing.T) {
@@ -58,7 +69,7 @@ func TestLearnedSurvivesAndIsInherited(t *testing.T) {
 		c.After = d.Snapshot()
 		first.learn(&c, "sha256:1")
 	}
-	first.storeAll()
+	runShortly(t, first)
 
 	if err := os.WriteFile(filepath.Join(dir, "torn.json"), []byte(`{"model":"ir`), 0o600); err != nil {
 		t.Fatal(err)
@@ -89,6 +100,7 @@ func TestLearnedSurvivesAndIsInherited(t *testing.T) {
 	f(drift.Stream{Version: infer.Version{Model: "wine", Number: 1}, Role: "stable"}, "sha256:1", p, nothing)
 
 	second.Forget(func(infer.Version) bool { return false })
+	runShortly(t, second)
 	if left, err := filepath.Glob(filepath.Join(dir, "*.json")); err != nil || len(left) != 1 || filepath.Base(left[0]) != "torn.json" {
 		t.Errorf("left: %v, %v", left, err)
 	}

@@ -1,6 +1,7 @@
 package driftwatch
 
 import (
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -11,6 +12,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 
 	"go.uber.org/zap"
 
@@ -18,8 +20,16 @@ import (
 	"sluice.io/sluice/internal/infer"
 )
 
-// shelf is a folder with a file for each stream: what it has learned.
-type shelf struct{ dir string }
+// shelf is a folder with a file for each stream: what it has learned. put and drop only note what is to be done: run does it, so that a slow
+// disk delays neither the windows of streams nor changes of models.
+type shelf struct {
+	dir string
+	log *zap.Logger
+
+	mu    sync.Mutex
+	todo  map[drift.Stream]*learned // nil: the file is to be removed
+	woken chan struct{}
+}
 
 // The limits of a shelf. A file has about 2 KiB for each feature.
 const (
@@ -55,7 +65,7 @@ func openShelf(dir string, logger *zap.Logger) (*shelf, []*learned, error) {
 		}
 		list = append(list, l)
 	}
-	return &shelf{dir: dir}, list, nil
+	return &shelf{dir: dir, log: logger, todo: map[drift.Stream]*learned{}, woken: make(chan struct{}, 1)}, list, nil
 }
 
 func readLearned(path string) (*learned, error) {
@@ -86,8 +96,66 @@ func (s *shelf) path(x drift.Stream) string {
 	return filepath.Join(s.dir, hex.EncodeToString(sum[:16])+shelfSuffix)
 }
 
-// put writes a file. The earlier one stays until the new one is complete.
-func (s *shelf) put(l *learned) error {
+// put has a file written, unless a later call for the stream comes before. The content of l must not change any more.
+func (s *shelf) put(l *learned) { s.note(l.stream(), l) }
+
+// drop has the file of a stream removed, if there is one.
+func (s *shelf) drop(x drift.Stream) { s.note(x, nil) }
+
+func (s *shelf) note(x drift.Stream, l *learned) {
+	s.mu.Lock()
+	s.todo[x] = l
+	s.mu.Unlock()
+	select {
+	case s.woken <- struct{}{}:
+	default: // it will look anyway
+	}
+}
+
+// run writes and removes files until ctx ends, and then what is left.
+func (s *shelf) run(ctx context.Context) {
+	for {
+		s.mu.Lock()
+		todo := s.todo
+		s.todo = map[drift.Stream]*learned{}
+		s.mu.Unlock()
+		for x, l := range todo {
+			if err := s.do(x, l); err != nil {
+				s.log.Warn("the file with what was learned of clean windows cannot be written or removed", zap.String("model", x.Version.Model),
+					zap.Int64("version", x.Version.Number), zap.String("role", x.Role), zap.Error(err))
+			}
+		}
+		if len(todo) > 0 {
+			continue
+		}
+		select {
+		case <-s.woken:
+		case <-ctx.Done():
+			if !s.hasMore() {
+				return
+			}
+		}
+	}
+}
+
+func (s *shelf) hasMore() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.todo) > 0
+}
+
+func (s *shelf) do(x drift.Stream, l *learned) error {
+	if l != nil {
+		return s.write(l)
+	}
+	if err := os.Remove(s.path(x)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return nil
+}
+
+// write writes a file. The earlier one stays until the new one is complete.
+func (s *shelf) write(l *learned) error {
 	text, err := json.Marshal(l)
 	if err != nil {
 		return err
@@ -105,12 +173,4 @@ func (s *shelf) put(l *learned) error {
 		return err
 	}
 	return os.Rename(path+".new", path)
-}
-
-// drop removes the file of a stream, if there is one.
-func (s *shelf) drop(x drift.Stream) error {
-	if err := os.Remove(s.path(x)); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return err
-	}
-	return nil
 }

@@ -82,6 +82,13 @@ func (w *Watcher) SetOutbox(o *signals.Outbox) { w.outbox = o }
 
 // Run judges the rows of the taps until ctx ends.
 func (w *Watcher) Run(ctx context.Context) error {
+	var writing sync.WaitGroup
+	defer writing.Wait()
+	keeping, stop := context.WithCancel(context.WithoutCancel(ctx))
+	defer stop()
+	if w.shelf != nil {
+		writing.Go(func() { w.shelf.run(keeping) })
+	}
 	defer w.storeAll()
 	return w.monitor.Run(ctx)
 }
@@ -296,11 +303,8 @@ func (w *Watcher) Forget(exists func(v infer.Version) bool) {
 			continue
 		}
 		delete(w.learned, s)
-		if w.shelf == nil {
-			continue
-		}
-		if err := w.shelf.drop(s); err != nil {
-			w.log.Warn("what was learned of clean windows cannot be removed", zap.String("model", s.Version.Model), zap.Error(err))
+		if w.shelf != nil {
+			w.shelf.drop(s)
 		}
 	}
 	for s := range w.told {
