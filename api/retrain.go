@@ -15,6 +15,13 @@ const (
 	EventRetrainFailed   = "retrain.failed"
 	EventRetrainExpired  = "retrain.expired"
 	EventRetrainRejected = "retrain.rejected"
+	EventRetrainToken    = "retrain.token" // the trainer gets a token; the journal has only its digest
+)
+
+// TrainerTokenPrefix begins the tokens that trainers get for one retraining. TrainerTokenBytes is the length of one.
+const (
+	TrainerTokenPrefix = "sluice_retrain_"
+	TrainerTokenBytes  = len(TrainerTokenPrefix) + 43
 )
 
 // Causes of a request for retraining besides drift and performance.
@@ -109,6 +116,7 @@ type RetrainChange struct {
 	Judgement *Judgement `json:"judgement,omitempty"`
 	Rollout   string     `json:"rollout,omitempty"`
 	Why       string     `json:"why,omitempty"`
+	Token     string     `json:"token,omitempty"` // the digest of a token, "sha256:…"
 }
 
 // Judgement compares a candidate with its parent on the same rows.
@@ -181,6 +189,9 @@ type TrainingRequest struct {
 	Deadline time.Time        `json:"deadline"`
 	Calls    TrainingCalls    `json:"calls"`
 	Lineage  []TrainingParent `json:"lineage"` // the parent's ancestors, the nearest first
+	// Token is the key for all calls, until the retraining ends. It is only in the document that a trainer gets, and absent from the one
+	// that the API shows.
+	Token string `json:"token,omitempty"`
 }
 
 // TrainingParent is a version that another one was made from.

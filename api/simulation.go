@@ -10,8 +10,8 @@ type RetrainPolicy struct {
 	MinLabels int      `json:"min_labels"` // captured within lookback; 0: labels are not needed
 	Lookback  Duration `json:"lookback"`
 	// Unpromised is ask or hold: whether drift that is not promised yet asks for retraining.
-	Unpromised string `json:"unpromised"`
-	Training  Duration `json:"training"` // from a request until its retraining has ended
+	Unpromised string   `json:"unpromised"`
+	Training   Duration `json:"training"` // from a request until its retraining has ended
 }
 
 // What drift that is not promised yet does, see DriftFinding.Unpromised.

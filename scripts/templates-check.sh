@@ -14,7 +14,7 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
 # With values, as envsubst fills them in.
-sed 's|${ID}|0123456789abcdef0123456789abcdef|; s|${DOCUMENT}|https://gateway:8002/api/v1/signals/1/training|' docs/templates/kubernetes-job.yaml > "$work/job.yaml"
+sed 's|${ID}|0123456789abcdef0123456789abcdef|; s|${DOCUMENT}|https://gateway:8002/api/v1/signals/1/training|; s|${TOKEN}|sluice_retrain_0123|' docs/templates/kubernetes-job.yaml > "$work/job.yaml"
 "$venv/bin/kubernetes-validate" --strict "$work/job.yaml"
 
 # Airflow reads the file as its scheduler does: the DAG with its tasks and the values that a run needs.

@@ -50,6 +50,9 @@ func (s *Server) exportCapture(w http.ResponseWriter, r *http.Request, _ api.Act
 	if of.CaptureRange, err = captureRange(query); err != nil {
 		return err
 	}
+	if err := s.trainerRange(r, &of.CaptureRange); err != nil {
+		return err
+	}
 	if of.Labels, err = boolOf(query, "labels"); err != nil {
 		return err
 	}

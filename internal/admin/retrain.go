@@ -50,11 +50,11 @@ func (s *Server) retrainEndpoints() []endpoint {
 		{http.MethodGet, "/api/v1/retrainings", callers.OnSome(callers.Statistics), quick, s.listRetrainings},
 		{http.MethodPost, askPath, callers.On(callers.Signal), quick, s.requestRetraining},
 		{http.MethodGet, askPath + "/simulation", callers.On(callers.Statistics), slow, s.whileServing(s.simulateRetraining)},
-		{http.MethodGet, one + "/retraining", callers.OnSome(callers.Statistics), quick, s.getRetraining},
-		{http.MethodGet, one + "/training", callers.OnSome(callers.Signal), slow, s.trainingRequest},
+		{http.MethodGet, one + "/retraining", callers.OnSome(callers.Statistics).ForTrainers(), quick, s.getRetraining},
+		{http.MethodGet, one + "/training", callers.OnSome(callers.Signal).ForTrainers(), slow, s.trainingRequest},
 		{http.MethodGet, one + "/log", callers.OnSome(callers.Signal), quick, s.trainingLog},
-		{http.MethodPost, progressPath, callers.OnSome(callers.Signal), quick, s.reportRetraining},
-		{http.MethodPost, failPath, callers.OnSome(callers.Signal), quick, s.failRetraining},
+		{http.MethodPost, progressPath, callers.OnSome(callers.Signal).ForTrainers(), quick, s.reportRetraining},
+		{http.MethodPost, failPath, callers.OnSome(callers.Signal).ForTrainers(), quick, s.failRetraining},
 		{http.MethodPost, one + "/cancel", callers.OnSome(callers.Signal), quick, s.cancelRetraining},
 	}
 }
@@ -76,6 +76,9 @@ func (s *Server) listRetrainings(w http.ResponseWriter, r *http.Request, _ api.A
 // retrainingOf returns the retraining of a path. One that the caller may not see does not exist for it.
 func (s *Server) retrainingOf(r *http.Request, a callers.Action) (api.Retraining, error) {
 	id := r.PathValue("id")
+	if err := callerOf(r).MayTrain(id); err != nil {
+		return api.Retraining{}, err
+	}
 	x, err := s.opts.Retrain.Retraining(id)
 	if err == nil && !callerOf(r).Can(a, x.Model) {
 		err = infer.Errorf(infer.NotFound, "there is no retraining '%.100s'", id)

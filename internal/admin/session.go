@@ -38,6 +38,9 @@ func (s *Server) beginSession(w http.ResponseWriter, r *http.Request, _ api.Acto
 	if caller.IsAnonymous() {
 		return infer.Errorf(infer.Invalid, "this gateway has no callers: a sign-in is not needed")
 	}
+	if caller.Retraining() != "" {
+		return infer.Errorf(infer.Forbidden, "the token of a retraining is for its trainer, and not for browsers")
+	}
 	if old, err := sessionID(r); err == nil && old != "" {
 		s.sessions.end(old)
 	}

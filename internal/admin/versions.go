@@ -130,6 +130,9 @@ func (s *Server) push(w http.ResponseWriter, r *http.Request, number int64, who 
 	if err := pushQuery(r, &push); err != nil {
 		return err
 	}
+	if err := trainerPush(r, &push); err != nil {
+		return err
+	}
 	switch {
 	case push.From == "":
 		push.Body = &arriving{body: r.Body, conn: http.NewResponseController(w)}

@@ -64,6 +64,9 @@ func accessTable() string {
 				on = " (all)"
 			default:
 			}
+			if e.Trainer {
+				on = strings.TrimSuffix(on, ")") + ", also with the token of a retraining)"
+			}
 			row := listener + "`" + e.Name + "`" + on
 			if i := strings.LastIndexByte(e.Name, '/'); listener == "gRPC " {
 				row = listener + "`" + e.Name[i+1:] + "`" + on

@@ -98,6 +98,7 @@ type App struct {
 	feed      *signals.Feed
 	callers   atomic.Pointer[callers.Book] // of all listeners
 	counters  *callers.Counters            // nil if requests are not counted by caller
+	trainers  *callers.Trainers
 	tokens    *jwt.Verifier
 	front     *front.Front
 	http      *httpapi.Server
@@ -147,6 +148,10 @@ func (a *App) open() (err error) {
 	if a.watch, err = newWatch(cfg, a.journal, a.log.Named("drift")); err != nil {
 		return err
 	}
+	if cfg.Metrics.Callers {
+		a.counters = callers.NewCounters(cfg.Metrics.MaxCallers)
+	}
+	a.trainers = callers.NewTrainers(a.counters)
 	if a.tokens, err = jwt.New(jwt.Options{Logger: a.log.Named("jwt")}); err != nil {
 		return err
 	}
@@ -194,7 +199,7 @@ func (a *App) buildOutbox(cfg *config.Config, store *signals.Store) (err error) 
 		Timeout: cfg.Retrain.Webhook.Timeout, Parallel: parallelDeliveries, CoolDown: cfg.Retrain.CoolDown, Expire: cfg.Retrain.Expire,
 		Block: a.blocks, Observer: a.metrics.Signals(), Logger: a.log.Named("signal"),
 	}
-	if a.webhook, err = newWebhook(&cfg.Retrain, a.opts.Build.Version, a.log); err != nil {
+	if a.webhook, err = newWebhook(&cfg.Retrain, a.opts.Build.Version, a.webhookToken, a.log); err != nil {
 		return err
 	}
 	if a.webhook != nil { // a nil pointer would be a non-nil Sink
@@ -250,13 +255,14 @@ const (
 )
 
 // newWebhook returns the receiver of signals, nil if none is configured.
-func newWebhook(c *config.Retrain, version string, log *zap.Logger) (*signals.Webhook, error) {
+func newWebhook(c *config.Retrain, version string, token func(s *api.SignalData) (string, error), log *zap.Logger) (*signals.Webhook, error) {
 	if c.Webhook.URL == "" {
 		return nil, nil //nolint:nilnil // no receiver is not an error
 	}
 	return signals.NewWebhook(signals.WebhookOptions{
 		URL: c.Webhook.URL, Secret: []byte(c.Webhook.Secret.Reveal()), Version: version, Logger: log.Named("signal"),
 		Source: cmp.Or(c.Source, config.Default().Retrain.Source), // a CloudEvent must have a source
+		Token:  token,
 	})
 }
 

@@ -20,7 +20,7 @@ func (a *App) applyCallers(cfg *config.Config) error {
 	if len(cfg.Auth.JWT) > 0 {
 		options.Verifier = tokenVerifier{a.tokens}
 	}
-	options.Counters = a.counters
+	options.Counters, options.Trainers = a.counters, a.trainers
 	book, err := callers.New(options, a.callers.Load())
 	if err != nil {
 		return fmt.Errorf("callers: %w", err)

@@ -8,7 +8,6 @@ import (
 	"sluice.io/sluice/api"
 	"sluice.io/sluice/console"
 	"sluice.io/sluice/internal/admin"
-	"sluice.io/sluice/internal/callers"
 	"sluice.io/sluice/internal/config"
 	"sluice.io/sluice/internal/infer"
 	"sluice.io/sluice/internal/metrics"
@@ -20,9 +19,6 @@ import (
 
 // buildFronts makes the listeners over the router and the control.
 func (a *App) buildFronts(cfg *config.Config, reg *prometheus.Registry) (err error) {
-	if cfg.Metrics.Callers {
-		a.counters = callers.NewCounters(cfg.Metrics.MaxCallers)
-	}
 	if err := a.applyCallers(cfg); err != nil {
 		return err
 	}

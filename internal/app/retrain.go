@@ -14,6 +14,7 @@ import (
 
 	"sluice.io/sluice/api"
 	"sluice.io/sluice/internal/admin"
+	"sluice.io/sluice/internal/callers"
 	"sluice.io/sluice/internal/champion"
 	"sluice.io/sluice/internal/config"
 	"sluice.io/sluice/internal/infer"
@@ -30,7 +31,7 @@ const retrainDir = "retrain"
 func (a *App) buildPipeline(cfg *config.Config, fold *pipeline.Fold) {
 	o := pipeline.Options{
 		Journal: pipelineLog{a.journal}, Gateway: retrainer{a}, Settings: a.trainerOf, Parallel: cfg.Retrain.Parallel, Retry: cfg.Retrain.Retry,
-		Logger: a.log,
+		Logger: a.log, Tokens: a.setTrainers,
 	}
 	if cfg.DataDir != "" {
 		o.Dir = filepath.Join(cfg.DataDir, retrainDir)
@@ -62,7 +63,29 @@ func (a *App) trainerOf(model string) pipeline.Settings {
 	if m.Trainer == config.ByWebhook {
 		s.Timeout = cfg.Retrain.Expire
 	}
+	s.Token = m.Token == config.TokenAll || m.Token == config.TokenExec && m.Trainer == config.ByExec
 	return s
+}
+
+// setTrainers tells the listeners which tokens of trainers are valid.
+func (a *App) setTrainers(list []pipeline.Token) {
+	next := make([]callers.Trainer, len(list))
+	for i, t := range list {
+		next[i] = callers.Trainer{Retraining: t.ID, Model: t.Model, Token: t.Digest, Until: t.Until}
+	}
+	a.trainers.Replace(next)
+}
+
+// webhookToken returns the token for the receiver of a request for retraining, "" if it gets none.
+func (a *App) webhookToken(s *api.SignalData) (string, error) {
+	if a.trainerOf(s.Model).Trainer != config.ByWebhook {
+		return "", nil
+	}
+	token, err := a.pipeline.Token(s.ID)
+	if code := infer.CodeOf(err); code == infer.NotFound || code == infer.Conflict {
+		return "", nil // its retraining waits for no trainer
+	}
+	return token, err
 }
 
 // controlURL returns the URL of the control API for trainers.

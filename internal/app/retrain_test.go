@@ -13,6 +13,9 @@ import (
 	"testing"
 	"time"
 
+	"go.uber.org/zap"
+	"go.uber.org/zap/zaptest"
+
 	"sluice.io/sluice/api"
 	"sluice.io/sluice/internal/infer"
 	"sluice.io/sluice/internal/testing/onnxgen"
@@ -20,6 +23,12 @@ import (
 
 // trainerVariable makes this test program a trainer of the kind that it names.
 const trainerVariable = "SLUICE_TEST_TRAINER"
+
+// trainerDir is the variable with a folder for the trainer and its test.
+const trainerDir = "SLUICE_TEST_DIR"
+
+// trainerToken is that of the training program.
+var trainerToken string
 
 // trainer is a training program. It returns its exit status.
 func trainer(kind string) int {
@@ -29,7 +38,8 @@ func trainer(kind string) int {
 		fmt.Println("the document:", err)
 		return 2
 	}
-	if file, err := os.ReadFile(os.Getenv("SLUICE_REQUEST")); err != nil || !bytes.Equal(file, text) {
+	own := bytes.Replace(text, []byte(",\n \"token\": \""+doc.Token+"\""), nil, 1) // the file does not have the token
+	if file, err := os.ReadFile(os.Getenv("SLUICE_REQUEST")); err != nil || doc.Token == "" || !bytes.Equal(file, own) {
 		fmt.Println("the file of the document differs:", err)
 		return 2
 	}
@@ -39,6 +49,7 @@ func trainer(kind string) int {
 			return 2
 		}
 	}
+	trainerToken = doc.Token
 	progress := 0.5
 	said, _ := json.Marshal(api.RetrainProgress{Progress: &progress, Message: "halfway", Log: "http://logs.example/1"})
 	fmt.Println(post(doc.Calls.Progress, said))
@@ -51,6 +62,12 @@ func trainer(kind string) int {
 		return 1
 	}
 	switch kind {
+	case "hands": // the test does the rest
+		fmt.Println("my token is", doc.Token)
+		if err := os.WriteFile(filepath.Join(os.Getenv(trainerDir), "document"), text, 0o600); err != nil {
+			fmt.Println(err)
+		}
+		time.Sleep(time.Hour)
 	case "honest":
 		return push(timesFile(3)) + push(timesFile(3)) // the second one changes nothing
 	case "slow": // until the test has deleted the captured requests
@@ -93,9 +110,20 @@ func jsonOf(text []byte, err error, to any) error {
 	return json.Unmarshal(text, to)
 }
 
+// calling sends a request as the trainer.
+func calling(method, url string, body []byte) (*http.Response, error) {
+	req, err := http.NewRequest(method, url, bytes.NewReader(body)) //nolint:gosec // a URL of the document
+	if err != nil {
+		return nil, err
+	}
+	req.Header.Set("Content-Type", "application/octet-stream")
+	req.Header.Set("Authorization", "Bearer "+trainerToken)
+	return http.DefaultClient.Do(req)
+}
+
 // get returns an answer's body as JSON lines.
 func get(url string) []byte {
-	resp, err := http.Get(strings.Replace(url, "format=parquet", "format=jsonl", 1)) //nolint:gosec // a URL of the document
+	resp, err := calling(http.MethodGet, strings.Replace(url, "format=parquet", "format=jsonl", 1), nil)
 	if err != nil {
 		return []byte("r0 " + err.Error())
 	}
@@ -106,7 +134,7 @@ func get(url string) []byte {
 
 // post sends a body and returns status and answer.
 func post(url string, body []byte) string {
-	resp, err := http.Post(url, "application/octet-stream", bytes.NewReader(body)) //nolint:gosec // a URL of the document
+	resp, err := calling(http.MethodPost, url, body)
 	if err != nil {
 		return err.Error()
 	}
@@ -118,6 +146,12 @@ func post(url string, body []byte) string {
 // retraining returns a gateway with model "reg", which multiplies by 2, and a trainer of a kind. Settings are those of the model's section
 // retrain, or of the general one if they begin with "retrain.".
 func retraining(t *testing.T, kind string, settings ...string) *gateway {
+	t.Helper()
+	return retrainingLogging(t, zaptest.NewLogger(t, zaptest.Level(logLevel)), kind, settings...)
+}
+
+// retrainingLogging is retraining with a given log. Settings that begin with "top." are sections of the file.
+func retrainingLogging(t *testing.T, log *zap.Logger, kind string, settings ...string) *gateway {
 	t.Helper()
 	t.Setenv(trainerVariable, kind)
 	t.Setenv("SLUICE_TEST_SECRET", "not for trainers")
@@ -132,11 +166,19 @@ func retraining(t *testing.T, kind string, settings ...string) *gateway {
 		}
 	}
 	general := extra("retrain.", &settings)
+	var top []string
+	settings = slices.DeleteFunc(settings, func(s string) bool {
+		section, ok := strings.CutPrefix(s, "top.")
+		if ok {
+			top = append(top, section)
+		}
+		return ok
+	})
 	settings = append([]string{
-		fmt.Sprintf("trainer: exec, exec: {command: [%q, -test.run=^$], env: [%s], max_output: 4KiB}, holdout: 0.9", os.Args[0], trainerVariable),
+		fmt.Sprintf("trainer: exec, exec: {command: [%q, -test.run=^$], env: [%s, %s], max_output: 4KiB}, holdout: 0.9", os.Args[0], trainerVariable, trainerDir),
 	}, settings...)
-	return start(t, dir, fmt.Sprintf("data_dir: %q\ncapture: {rotate_age: 100ms}\nretrain: {retry: 100ms%s}\nmodels: {reg: {labels: {sample: 100%%}, capture: {sample: 100%%}, retrain: {%s}}}",
-		data, general, strings.Join(settings, ", ")))
+	return startLogging(t, log, nil, dir, append(top, fmt.Sprintf("data_dir: %q\ncapture: {rotate_age: 100ms}\nretrain: {retry: 100ms%s}\nmodels: {reg: {labels: {sample: 100%%}, capture: {sample: 100%%}, retrain: {%s}}}",
+		data, general, strings.Join(settings, ", ")))...)
 }
 
 // learn sends labelled requests, of which three times the input is true, and waits until they are captured.
@@ -226,7 +268,7 @@ func TestRetraining(t *testing.T) {
 	if status, text := g.control(t, "POST", "/api/v1/models/reg/versions?retrain="+r.ID, "", string(timesFile(4))); status != http.StatusConflict {
 		t.Errorf("late files: %d %s", status, text)
 	}
-	wantTrail(t, g, r.ID, "retrain.requested", "retrain.accepted", "retrain.running", "retrain.running", "retrain.judged", "retrain.finished", "retrain.closed")
+	wantTrail(t, g, r.ID, "retrain.requested", "retrain.accepted", "retrain.token", "retrain.running", "retrain.running", "retrain.judged", "retrain.finished", "retrain.closed")
 	wantDocument(t, g, r)
 }
 

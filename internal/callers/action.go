@@ -90,18 +90,26 @@ const (
 
 // Need is what an endpoint needs of its callers.
 type Need struct {
-	Action Action
-	Scope  Scope
+	Action  Action
+	Scope   Scope
+	Trainer bool // a Trainer may use it
+}
+
+// ForTrainers is the need of an endpoint that the trainer of a retraining may use too, if it has the action. The endpoint itself keeps
+// it to its retraining.
+func (n Need) ForTrainers() Need {
+	n.Trainer = true
+	return n
 }
 
 // On is the need of an endpoint for an action on the model that the request names.
-func On(a Action) Need { return Need{a, Model} }
+func On(a Action) Need { return Need{Action: a, Scope: Model} }
 
 // OnSome is the need for an action on at least one model.
-func OnSome(a Action) Need { return Need{a, Some} }
+func OnSome(a Action) Need { return Need{Action: a, Scope: Some} }
 
 // OnEvery is the need for an action on all models.
-func OnEvery(a Action) Need { return Need{a, Every} }
+func OnEvery(a Action) Need { return Need{Action: a, Scope: Every} }
 
 // Endpoint is an endpoint of a listener, and what it needs of its callers.
 type Endpoint struct {

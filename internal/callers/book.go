@@ -42,6 +42,7 @@ type Options struct {
 	PrivateMetrics bool
 	Verifier       Verifier  // nil: tokens are not accepted
 	Counters       *Counters // nil: requests are not counted
+	Trainers       *Trainers // nil: there are none
 }
 
 // Book has all callers. Its methods may be called from any goroutine.
@@ -61,6 +62,7 @@ type Book struct {
 	seen           *seen
 	refusals       *refusals
 	counters       *Counters
+	trainers       *Trainers
 
 	claiming sync.Mutex
 	claimers *lru.Cache[Subject, *Caller] // callers that only their tokens name; a later book has the same cache
@@ -75,7 +77,7 @@ const maxClaimers = 10_000
 func New(o Options, before *Book) (*Book, error) {
 	b := &Book{
 		keys: map[Key]*Caller{}, certificates: map[string]*Caller{}, subjects: map[Subject]*Caller{}, groups: o.Groups,
-		seen: newSeen(), required: o.Required, privateMetrics: o.PrivateMetrics, verifier: o.Verifier, counters: o.Counters,
+		seen: newSeen(), required: o.Required, privateMetrics: o.PrivateMetrics, verifier: o.Verifier, counters: o.Counters, trainers: o.Trainers,
 		open: len(o.Callers) == 0 && !o.Required && o.Verifier == nil,
 	}
 	if before == nil {
@@ -266,8 +268,12 @@ func (b *Book) HasCredentials() bool { return b.credentialed }
 // ImpliesAnonymous reports whether Anonymous has its default rights, which nobody has configured.
 func (b *Book) ImpliesAnonymous() bool { return b.implied }
 
-// Callers returns the configured callers and Anonymous, sorted by name.
-func (b *Book) Callers() []*Caller { return slices.Clone(b.list) }
+// Callers returns the configured callers, Anonymous, and the trainers of retrainings in progress, sorted by name.
+func (b *Book) Callers() []*Caller {
+	list := append(slices.Clone(b.list), b.trainers.list()...)
+	slices.SortFunc(list, func(x, y *Caller) int { return strings.Compare(x.name, y.name) })
+	return list
+}
 
 // Groups returns the names of the groups, sorted.
 func (b *Book) Groups() []string { return slices.Sorted(maps.Keys(b.groups)) }

@@ -21,6 +21,8 @@ type Caller struct {
 	limits []*limit
 	counts *Counts // nil: requests are not counted
 	has    Credited
+
+	retraining string // whose trainer it is, "" for other callers
 }
 
 // Credited is how many credentials of each kind a caller has.
@@ -89,6 +91,9 @@ func (c *Caller) Meets(need Need, model string) error {
 	scope := need.Scope
 	if need.Action == 0 && scope != Open && scope != Known {
 		scope = Undeclared
+	}
+	if c.retraining != "" && !need.Trainer && scope != Open && scope != Known {
+		return infer.Errorf(infer.Forbidden, "the token of retraining %s is for its trainer alone, which reads the document and the data, reports, and pushes the version", c.retraining)
 	}
 	switch scope {
 	case Model:

@@ -8,6 +8,7 @@ import (
 	"net"
 	"time"
 
+	"sluice.io/sluice/api"
 	"sluice.io/sluice/internal/infer"
 )
 
@@ -69,8 +70,11 @@ func Challenge(err error) string {
 // Identify returns the caller of a request. The error is Unauthenticated if it shows credentials
 // that are not known, and that of the Verifier for a token, and Overloaded if too many tokens of its address were
 // refused. A key takes precedence over a
-// certificate. If no credentials are configured at all, those of a request are ignored.
+// certificate. If no credentials are configured at all, those of a request are ignored, unless they are the token of a retraining.
 func (b *Book) Identify(c Credentials) (*Caller, error) {
+	if trainer := b.trainers.of(c.Authorization); trainer != nil {
+		return trainer, nil
+	}
 	if c.Authorization != nil && b.credentialed {
 		return b.bearer(&c)
 	}
@@ -100,6 +104,9 @@ func (b *Book) bearer(shows *Credentials) (*Caller, error) {
 	if c := b.keys[digest]; c != nil {
 		b.seen.put(authorization, c, time.Time{})
 		return c, nil
+	}
+	if bytes.HasPrefix(shown, []byte(api.TrainerTokenPrefix)) {
+		return nil, unknown("the token is that of a retraining that has ended, or that does not exist")
 	}
 	if b.verifier == nil || bytes.Count(shown, []byte{'.'}) != 2 {
 		return nil, unknown("the key in the header 'Authorization' is not the key of a caller")

@@ -8,12 +8,15 @@ import (
 	"sluice.io/sluice/internal/infer"
 )
 
-// The choices of a model's retrain.trainer and retrain.rollout.
+// The choices of a model's retrain.trainer, retrain.token and retrain.rollout.
 const (
 	ByNobody  = "none"
 	ByWebhook = "webhook"
 	ByExec    = "exec"
 	ByNATS    = "nats"
+
+	TokenExec = "exec"
+	TokenAll  = "all"
 
 	AfterManual     = "manual"
 	AfterShadow     = "shadow-only"
@@ -25,6 +28,7 @@ type Retraining struct {
 	Trainer  string        `yaml:"trainer" default:"webhook" enum:"webhook|exec|nats|none" doc:"Who gets requests for retraining. webhook: the receiver of retrain.webhook. exec: a program of this machine. nats: readers of retrain.nats. none: nobody; they are listed."`
 	Exec     TrainerExec   `yaml:"exec" doc:"The program that trains, with trainer exec."`
 	Timeout  time.Duration `yaml:"timeout" default:"6h" min:"1s" max:"8760h" doc:"Time that a program or a reader of the queue has until it pushes a version. For a webhook it is retrain.expire."`
+	Token    string        `yaml:"token" default:"exec" enum:"exec|all|none" doc:"Which trainers get a token of their own with each request, with which they can do what that one needs, until it ends. exec: programs of this machine. all: also the receiver of the webhook, if its URL begins with https:// or is of this machine, and whoever reads the queue. none: none; they need the key of a caller."`
 	Attempts int           `yaml:"attempts" default:"3" min:"1" max:"100" doc:"Max number of times that a program is started for one request. It is started again only if the gateway has ended meanwhile."`
 
 	Lookback  time.Duration `yaml:"lookback" default:"720h" min:"1m" max:"87600h" doc:"Max age of the captured requests that a trainer gets."`

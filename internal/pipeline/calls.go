@@ -19,6 +19,7 @@ func (p *Pipeline) Progress(id string, said api.RetrainProgress, by api.Actor) (
 	if said.Progress != nil && (math.IsNaN(*said.Progress) || *said.Progress < 0 || *said.Progress > 1) {
 		return api.Retraining{}, infer.Errorf(infer.Invalid, "progress: expected a number from 0 to 1, got %v", *said.Progress)
 	}
+	said.Message, said.Log = withoutTokens(said.Message), withoutTokens(said.Log)
 	if err := checkText("message", said.Message); err != nil {
 		return api.Retraining{}, err
 	}
@@ -50,6 +51,7 @@ func (p *Pipeline) Fail(id, reason string, by api.Actor) (api.Retraining, error)
 	if reason = strings.TrimSpace(reason); reason == "" {
 		return api.Retraining{}, infer.Errorf(infer.Invalid, "reason: expected a text that says why the training failed")
 	}
+	reason = withoutTokens(reason)
 	if err := checkText("reason", reason); err != nil {
 		return api.Retraining{}, err
 	}

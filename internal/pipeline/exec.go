@@ -64,9 +64,13 @@ func (p *Pipeline) train(ctx context.Context, r api.Retraining) error {
 	if err != nil || r.State != api.RetrainAccepted {
 		return err // it was canceled
 	}
+	token, err := p.Token(r.ID)
+	if err != nil {
+		return ignoreConflict(err)
+	}
 	limited, cancel := context.WithDeadline(ctx, *r.Deadline)
 	defer cancel()
-	problem, err := p.run(limited, r, s)
+	problem, err := p.run(limited, r, s, token)
 	switch {
 	case err != nil:
 		return err
@@ -81,7 +85,7 @@ func (p *Pipeline) train(ctx context.Context, r api.Retraining) error {
 }
 
 // run runs a program to its end, and returns what is wrong with that. An error means that it was not started, and can be later.
-func (p *Pipeline) run(ctx context.Context, r api.Retraining, s Settings) (problem string, err error) {
+func (p *Pipeline) run(ctx context.Context, r api.Retraining, s Settings, token string) (problem string, err error) {
 	dir := filepath.Join(p.opts.Dir, r.ID)
 	work := filepath.Join(dir, workDir)
 	document := filepath.Join(dir, documentFile)
@@ -96,12 +100,13 @@ func (p *Pipeline) run(ctx context.Context, r api.Retraining, s Settings) (probl
 	if err != nil {
 		return "", err
 	}
+	said := newRedactor(out)
 	defer func() { err = cmp.Or(err, out.close()) }()
 	p.logging(r.ID, out)
 	defer p.logging(r.ID, nil)
 
 	cmd := exec.CommandContext(ctx, s.Exec.Command[0], s.Exec.Command[1:]...) //nolint:gosec // the operator configures it
-	cmd.Dir, cmd.Stdin, cmd.Stdout, cmd.Stderr = work, bytes.NewReader(text), out, out
+	cmd.Dir, cmd.Stdin, cmd.Stdout, cmd.Stderr = work, bytes.NewReader(withToken(text, token)), said, said
 	cmd.Env = []string{
 		envID + "=" + r.ID, envDocument + "=" + document, envURL + "=" + s.Exec.URL, envWork + "=" + work, "HOME=" + work,
 		"TMPDIR=" + filepath.Join(work, "tmp"),
@@ -126,7 +131,8 @@ func (p *Pipeline) run(ctx context.Context, r api.Retraining, s Settings) (probl
 	if err != nil && infer.CodeOf(err) != infer.Conflict {
 		p.log.Warn("the start of a program could not be written to the journal", zap.String("id", r.ID), zap.Error(err))
 	}
-	return outcome(cmd.Wait(), out), nil
+	err = cmd.Wait()
+	return outcome(err, out), said.flush()
 }
 
 // outcome describes how a program has failed, "" if it has not.

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -22,17 +23,21 @@ type Fold struct {
 	list []*api.Retraining // the oldest first
 	byID map[string]*api.Retraining
 	open map[string]bool // ids whose signal is not closed
+	// tokens are the digests of the tokens of a retraining that has not ended, by its id, as the journal has them.
+	tokens map[string][]string
 }
 
 // NewFold returns a Fold without events.
-func NewFold() *Fold { return &Fold{byID: map[string]*api.Retraining{}, open: map[string]bool{}} }
+func NewFold() *Fold {
+	return &Fold{byID: map[string]*api.Retraining{}, open: map[string]bool{}, tokens: map[string][]string{}}
+}
 
 // Types returns the types of events that a Fold applies. It ignores others.
 func Types() []string {
 	return []string{
 		api.EventRetrainRequested, api.EventRetrainDelivered, api.EventRetrainClosed, api.EventRetrainAccepted, api.EventRetrainRunning,
 		api.EventRetrainJudged, api.EventRetrainFinished, api.EventRetrainFailed, api.EventRetrainExpired, api.EventRetrainRejected,
-		api.EventVersionRegistered,
+		api.EventVersionRegistered, api.EventRetrainToken,
 	}
 }
 
@@ -44,6 +49,8 @@ func (f *Fold) Apply(e api.Event) error {
 		err = f.request(e)
 	case api.EventVersionRegistered:
 		err = f.register(e)
+	case api.EventRetrainToken:
+		err = f.issue(e)
 	case api.EventRetrainDelivered, api.EventRetrainClosed, api.EventRetrainAccepted, api.EventRetrainRunning, api.EventRetrainJudged,
 		api.EventRetrainFinished, api.EventRetrainFailed, api.EventRetrainExpired, api.EventRetrainRejected:
 		err = f.change(e)
@@ -110,6 +117,9 @@ func (f *Fold) change(e api.Event) error {
 		return nil
 	}
 	r.ChangedAt = e.Time
+	if r.Final() {
+		delete(f.tokens, r.ID)
+	}
 	f.forget()
 	return nil
 }
@@ -237,11 +247,13 @@ func (f *Fold) last(model string) (at time.Time) {
 type saved struct {
 	Retrainings []*api.Retraining `json:"retrainings"`
 	Open        []string          `json:"open"`
+
+	Tokens map[string][]string `json:"tokens,omitempty"` // digests
 }
 
 // Snapshot implements journal.Fold.
 func (f *Fold) Snapshot() ([]byte, error) {
-	s := saved{Retrainings: f.list}
+	s := saved{Retrainings: f.list, Tokens: f.tokens}
 	for _, r := range f.list {
 		if f.open[r.ID] {
 			s.Open = append(s.Open, r.ID)
@@ -266,6 +278,7 @@ func (f *Fold) Restore(state []byte) error {
 	for _, id := range s.Open {
 		next.open[id] = true
 	}
+	maps.Copy(next.tokens, s.Tokens)
 	*f = *next
 	return nil
 }

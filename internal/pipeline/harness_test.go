@@ -124,15 +124,37 @@ type queue struct {
 	mu   sync.Mutex
 	down bool
 	got  map[string]int
+	last []byte
 }
 
-func (q *queue) Publish(_ context.Context, id, _ string, _ []byte) error {
+// tokens are those that the gateway would accept.
+type tokens struct {
+	all bool // whether trainers get some
+
+	mu   sync.Mutex
+	list []pipeline.Token
+}
+
+func (k *tokens) set(list []pipeline.Token) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.list = list
+}
+
+func (k *tokens) get() []pipeline.Token {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.list
+}
+
+func (q *queue) Publish(_ context.Context, id, _ string, document []byte) error {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if q.down {
 		return infer.Errorf(infer.Unavailable, "the queue is down")
 	}
 	q.got[id]++
+	q.last = document
 	return nil
 }
 
@@ -150,6 +172,7 @@ type bench struct {
 	journal *tape
 	side    *side
 	queue   *queue
+	tokens  *tokens
 	trainer string
 	timeout time.Duration
 	stop    func()
@@ -159,7 +182,7 @@ func newBench(t *testing.T, trainer string) *bench {
 	t.Helper()
 	j := &tape{Log: journal.Memory()}
 	b := &bench{
-		t: t, journal: j, side: &side{t: t, journal: j, verdict: api.VerdictBetter, applied: map[string]int{}}, queue: &queue{got: map[string]int{}},
+		t: t, journal: j, side: &side{t: t, journal: j, verdict: api.VerdictBetter, applied: map[string]int{}}, queue: &queue{got: map[string]int{}}, tokens: &tokens{},
 		trainer: trainer, timeout: time.Hour,
 	}
 	b.start()
@@ -187,9 +210,9 @@ func (b *bench) start() {
 		}
 	}
 	b.Pipeline = pipeline.New(pipeline.Options{
-		Journal: b.journal, Gateway: b.side, Queue: b.queue, Parallel: 1, Retry: time.Second, Logger: zap.NewNop(),
+		Journal: b.journal, Gateway: b.side, Queue: b.queue, Parallel: 1, Retry: time.Second, Logger: zap.NewNop(), Tokens: b.tokens.set,
 		Settings: func(string) pipeline.Settings {
-			return pipeline.Settings{Trainer: b.trainer, Timeout: b.timeout, Attempts: 2}
+			return pipeline.Settings{Trainer: b.trainer, Timeout: b.timeout, Attempts: 2, Token: b.tokens.all}
 		},
 	}, fold, b.journal.Last())
 	ctx, cancel := context.WithCancel(context.Background())

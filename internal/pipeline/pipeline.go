@@ -50,6 +50,7 @@ type Settings struct {
 	Trainer  string
 	Timeout  time.Duration // until a version must be pushed, from when the trainer has the request
 	Attempts int           // max number of times that a program is started for one request
+	Token    bool          // whether a trainer gets a token of its own for each request
 	Exec     ExecSettings
 }
 
@@ -59,7 +60,7 @@ type Queue interface {
 	Publish(ctx context.Context, id, model string, document []byte) error
 }
 
-// Options configure a Pipeline. All but Queue are required.
+// Options configure a Pipeline. All but Queue and Tokens are required.
 type Options struct {
 	Journal  Journal
 	Gateway  Gateway
@@ -69,6 +70,8 @@ type Options struct {
 	Parallel int           // max number of programs at the same time
 	Retry    time.Duration // after a step that failed
 	Logger   *zap.Logger
+	// Tokens is called with all tokens that are valid, after each change. It must not block. It may be nil.
+	Tokens func(list []Token)
 }
 
 // Pipeline brings retrainings to their end. Its methods may be called from any goroutine.
@@ -87,6 +90,7 @@ type Pipeline struct {
 	logs     map[string]*transcript // of programs that run
 	retry    map[string]time.Time
 	document map[string][]byte // by id and name of the file; only without Dir
+	tokens   map[string]string // of retrainings in progress, by id; nothing else has them
 }
 
 // work is a step in progress.
@@ -97,10 +101,13 @@ type work struct {
 
 // New returns a pipeline that goes on from a fold of the journal up to its event seq.
 func New(o Options, f *Fold, seq int64) *Pipeline {
-	return &Pipeline{
+	p := &Pipeline{
 		opts: o, log: o.Logger.Named("retrain"), slots: make(chan struct{}, o.Parallel), wake: make(chan struct{}, 1), fold: f, seq: seq,
 		working: map[string]work{}, logs: map[string]*transcript{}, retry: map[string]time.Time{}, document: map[string][]byte{},
+		tokens: map[string]string{},
 	}
+	p.admit()
+	return p
 }
 
 // idle is how often Run looks at deadlines if nothing happens.
@@ -238,6 +245,10 @@ func (p *Pipeline) wanted(r *api.Retraining, w work) time.Duration {
 // catchUp applies the events that others have written. p.mu must be held.
 func (p *Pipeline) catchUp() error {
 	const batch = 100
+	if p.opts.Journal.Last() == p.seq {
+		return nil
+	}
+	defer p.admit()
 	for {
 		last := p.opts.Journal.Last()
 		if last == p.seq {
@@ -296,6 +307,7 @@ func (p *Pipeline) change(id string, by api.Actor, allowed func(r *api.Retrainin
 		if err := p.fold.Apply(e); err != nil {
 			return *r, err
 		}
+		p.admit()
 		p.log.Info("retraining", zap.String("id", id), zap.String("model", r.Model), zap.String("state", r.State), zap.String("event", kind),
 			zap.String("why", r.Why), zap.String("actor", by.Actor))
 		p.Wake()

@@ -25,8 +25,8 @@ const (
 // schema returns the name of the data's schema. It is not a URL to fetch.
 func schema(s api.SignalData) string { return "urn:sluice:schema:" + s.Type }
 
-// encode writes a signal as a CloudEvent in structured JSON.
-func encode(s api.SignalData, source string) ([]byte, error) {
+// encode writes a signal as a CloudEvent in structured JSON. Its data has the trainer's token, if that is not empty.
+func encode(s api.SignalData, source, token string) ([]byte, error) {
 	severity := severityDrift
 	if s.Type == api.TypeDataQualityViolated {
 		severity = severityQuality
@@ -44,7 +44,11 @@ func encode(s api.SignalData, source string) ([]byte, error) {
 	e.SetExtension("severity", severity)
 	e.SetExtension("windowstart", s.Window.Start)
 	e.SetExtension("windowend", s.Window.End)
-	return textOf(&e, s)
+	return textOf(&e, struct {
+		api.SignalData
+
+		Token string `json:"token,omitempty"`
+	}{s, token})
 }
 
 // EventID returns the id of the CloudEvent about an event: the first 32 hexadecimal digits of the SHA-256 over its type, subject, number and

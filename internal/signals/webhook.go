@@ -35,6 +35,9 @@ type WebhookOptions struct {
 	Source  string      // the CloudEvents' source, a URI reference
 	Version string      // the gateway's version, for the header User-Agent; may be empty
 	Logger  *zap.Logger // may be nil
+	// Token returns the token for the trainer that a request for retraining is sent to, "" for none. It is not called if others on the
+	// network could read it. It may be nil.
+	Token func(s *api.SignalData) (string, error)
 }
 
 // Webhook is a Sink that posts CloudEvents to a URL.
@@ -44,6 +47,7 @@ type Webhook struct {
 	source string
 	agent  string
 	client *http.Client
+	token  func(s *api.SignalData) (string, error) // nil: none is sent
 }
 
 // NewWebhook checks the options. It does not connect. It fails with Invalid.
@@ -75,8 +79,11 @@ func NewWebhook(o WebhookOptions) (*Webhook, error) {
 		MaxResponseHeaderBytes: maxHeaderBytes, Protocols: new(http.Protocols),
 	}
 	transport.Protocols.SetHTTP1(true)
+	if to.Scheme == "http" && !loopback(to.Hostname()) {
+		o.Token = nil
+	}
 	w := &Webhook{
-		url: o.URL, source: o.Source, agent: agent,
+		token: o.Token, url: o.URL, source: o.Source, agent: agent,
 		client: &http.Client{
 			Transport:     transport,
 			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
@@ -100,11 +107,17 @@ func loopback(host string) bool {
 // Deliver posts a signal once. Only a 2xx is a success. The rest of the answer after the
 // status does not matter. wait is the time in the header Retry-After, or 0.
 func (w *Webhook) Deliver(ctx context.Context, s api.SignalData) (wait time.Duration, err error) {
-	body, err := encode(s, w.source)
+	token := ""
+	if w.token != nil && s.Type == api.TypeRetrainRequested {
+		if token, err = w.token(&s); err != nil {
+			return 0, fmt.Errorf("no token for the trainer: %w", err)
+		}
+	}
+	body, err := encode(s, w.source, token)
 	if err != nil {
 		return 0, err
 	}
-	return w.post(ctx, body)
+	return w.post(ctx, body, token)
 }
 
 // DeliverEvent implements EventSink, as Deliver does for signals.
@@ -113,10 +126,11 @@ func (w *Webhook) DeliverEvent(ctx context.Context, e api.Event) (wait time.Dura
 	if err != nil {
 		return 0, err
 	}
-	return w.post(ctx, body)
+	return w.post(ctx, body, "")
 }
 
-func (w *Webhook) post(ctx context.Context, body []byte) (wait time.Duration, err error) {
+// post posts a body. An error does not quote secret.
+func (w *Webhook) post(ctx context.Context, body []byte, secret string) (wait time.Duration, err error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, w.url, bytes.NewReader(body))
 	if err != nil {
 		return 0, plain(err)
@@ -137,10 +151,18 @@ func (w *Webhook) post(ctx context.Context, body []byte) (wait time.Duration, er
 		return 0, nil // without reading the body, so that the delivery is in the journal soon
 	case status < 400:
 		return 0, fmt.Errorf("the receiver answered %d, a redirect to %s; redirects are not followed, so configure the final URL",
-			status, quote(resp.Header.Get("Location")))
+			status, quote(hide(resp.Header.Get("Location"), secret)))
 	}
 	text, _ := io.ReadAll(io.LimitReader(resp.Body, maxAnswerBytes)) // a part of it is enough
-	return retryAfter(resp.Header.Get("Retry-After"), now), fmt.Errorf("the receiver answered %d: %s", resp.StatusCode, quote(string(text)))
+	return retryAfter(resp.Header.Get("Retry-After"), now), fmt.Errorf("the receiver answered %d: %s", resp.StatusCode, quote(hide(string(text), secret)))
+}
+
+// hide returns a text without a secret.
+func hide(text, secret string) string {
+	if secret == "" {
+		return text
+	}
+	return strings.ReplaceAll(text, secret, "…")
 }
 
 // plain returns the cause of an error of net/http, without the URL, which may have a token.

@@ -1,8 +1,10 @@
 package signals_test
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -56,6 +58,56 @@ func serve(t testing.TB, f http.HandlerFunc) string {
 	s := httptest.NewServer(f)
 	t.Cleanup(s.Close)
 	return s.URL
+}
+
+// The token of a trainer is in the data of its request, unless others could read it, and in no error.
+func TestWebhookSendsAToken(t *testing.T) {
+	s := recorded(t, drift("iris", 1, 0))
+	asked := 0
+	post := func(ctx context.Context, url string, s api.SignalData) error {
+		w, err := signals.NewWebhook(signals.WebhookOptions{
+			URL: url, Secret: []byte(secret), Source: "/gateway/test",
+			Token: func(of *api.SignalData) (string, error) {
+				if asked++; of.ID != s.ID {
+					return "", errors.New("another signal")
+				}
+				return "the-token", nil
+			},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = w.Deliver(ctx, s)
+		return err
+	}
+	var e struct {
+		Data struct {
+			ID, Token string
+		}
+	}
+	url := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		if err := json.Unmarshal(body, &e); err != nil {
+			t.Error(err)
+		}
+		w.WriteHeader(http.StatusBadRequest)
+		_, rest, _ := bytes.Cut(body, []byte(`"features_total"`))
+		_, _ = w.Write(rest[max(0, len(rest)-150):]) // an answer that repeats the request
+	})
+	if err := post(t.Context(), url, s); err == nil || strings.Contains(err.Error(), "the-token") || !strings.Contains(err.Error(), "…") || e.Data.Token != "the-token" || e.Data.ID != s.ID || asked != 1 {
+		t.Errorf("%v, got %+v", err, e)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	for _, to := range []string{"http://192.0.2.1/", "https://192.0.2.1/"} { // nothing is sent any more
+		_ = post(ctx, to, s)
+	}
+	if asked != 2 {
+		t.Errorf("asked %d times, want one more, over TLS", asked)
+	}
+	if _ = post(ctx, url, recorded(t, missing("iris", "a", 0))); asked != 2 {
+		t.Error("a report of bad data gets a token")
+	}
 }
 
 func TestWebhookSendsACloudEvent(t *testing.T) {

@@ -1,0 +1,104 @@
+package pipeline_test
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"sluice.io/sluice/api"
+	"sluice.io/sluice/internal/infer"
+)
+
+// A token is valid from before a trainer can have it until the retraining ends, also after restarts. The journal has its digest.
+func TestTokens(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t, api.TrainerNATS)
+		b.tokens.all = true
+		b.again()
+		b.queue.set(true)
+		b.journal.request(t, "a", "iris")
+		sleep(time.Minute)
+		if n := b.count(api.EventRetrainToken); n != 1 || len(b.tokens.get()) != 1 || !b.tokens.get()[0].Until.IsZero() {
+			t.Fatalf("%d tokens in the journal, %+v", n, b.tokens.get())
+		}
+		first, err := b.Token("a")
+		if err != nil || len(first) != api.TrainerTokenBytes || !strings.HasPrefix(first, api.TrainerTokenPrefix) {
+			t.Fatalf("%q %v", first, err)
+		}
+		b.again()
+		b.queue.set(false)
+		sleep(time.Minute)
+		r := b.want("a", api.RetrainAccepted)
+		doc := string(b.queue.last)
+		if !strings.HasSuffix(doc, "\"\n}\n") || strings.Contains(doc, first) || strings.Count(doc, api.TrainerTokenPrefix) != 1 {
+			t.Errorf("the trainer got %s", doc)
+		}
+		kept, err := b.Document(t.Context(), "a")
+		if err != nil || strings.Contains(string(kept), api.TrainerTokenPrefix) {
+			t.Errorf("%v %s", err, kept)
+		}
+		_, token, _ := strings.Cut(doc, api.TrainerTokenPrefix)
+		token = api.TrainerTokenPrefix + strings.Trim(token, "\"\n}")
+		valid := map[[sha256.Size]byte]bool{}
+		for _, x := range b.tokens.get() {
+			if valid[x.Digest] = true; x.ID != "a" || x.Model != "iris" || !x.Until.Equal(*r.Deadline) {
+				t.Errorf("%+v", x)
+			}
+		}
+		if len(valid) != 2 || !valid[sha256.Sum256([]byte(first))] || !valid[sha256.Sum256([]byte(token))] {
+			t.Errorf("%d are valid", len(valid)) // a queue may have either
+		}
+		events, err := b.journal.Read(0, 1000, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, e := range events {
+			for _, secret := range []string{first, token} {
+				if strings.Contains(string(e.After), secret) {
+					t.Errorf("the journal has the token: %s", e.After)
+				}
+			}
+			if sum := sha256.Sum256([]byte(first)); e.Type == api.EventRetrainToken && strings.Contains(string(e.After), hex.EncodeToString(sum[:])) {
+				valid[sum] = false
+			}
+		}
+		if valid[sha256.Sum256([]byte(first))] {
+			t.Error("the journal does not have the digest")
+		}
+		// What a trainer says must not have it.
+		if r, err := b.Progress("a", api.RetrainProgress{Message: "I have " + token}, api.Actor{}); err != nil || r.Message != "I have "+api.TrainerTokenPrefix+"…" {
+			t.Errorf("%+v %v", r, err)
+		}
+		b.again()
+		if len(b.tokens.get()) != 2 {
+			t.Errorf("after a restart: %+v", b.tokens.get())
+		}
+		if _, err := b.Fail("a", "no", api.Actor{}); err != nil {
+			t.Fatal(err)
+		}
+		if len(b.tokens.get()) != 0 {
+			t.Errorf("after the end: %+v", b.tokens.get())
+		}
+		if _, err := b.Token("a"); infer.CodeOf(err) != infer.Conflict {
+			t.Errorf("got %v", err)
+		}
+		b.again()
+		if len(b.tokens.get()) != 0 {
+			t.Errorf("after a restart: %+v", b.tokens.get())
+		}
+	})
+}
+
+func TestNoTokens(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t, api.TrainerNATS)
+		b.journal.request(t, "a", "iris")
+		sleep(0)
+		if token, err := b.Token("a"); token != "" || err != nil || b.count(api.EventRetrainToken) != 0 || strings.Contains(string(b.queue.last), "token") {
+			t.Errorf("%q %v", token, err)
+		}
+	})
+}
