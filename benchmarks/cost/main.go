@@ -40,7 +40,7 @@ type bench struct {
 func main() {
 	var b bench
 	flag.StringVar(&b.gateway, "gateway", "../bin/gateway", "the gateway's binary")
-	flag.IntVar(&b.rounds, "rounds", 0, "rounds; in each everything is measured once (7, with -growth 3, with -rollouts 15)")
+	flag.IntVar(&b.rounds, "rounds", 0, "rounds; in each everything is measured once (7, with -growth 3, with -rollouts 60)")
 	flag.DurationVar(&b.duration, "d", 2*time.Second, "how long it is measured")
 	out := flag.String("out", "results", "the folder of results")
 	only := flag.String("only", "", "only what has this in its name; nothing is written")
@@ -50,12 +50,12 @@ func main() {
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	s := suite{"cost", sets(), renderCost, 7, observing}
+	s := suite{"cost", sets(), renderCost, 7, observing, false}
 	switch {
 	case *growth:
-		s = suite{"growth", curvePoints(), renderGrowth, 3, nil}
+		s = suite{"growth", curvePoints(), renderGrowth, 3, nil, false}
 	case *rollouts:
-		s = suite{"rollouts-cost", rolloutSets(), renderRollouts, 15, summing}
+		s = suite{"rollouts-cost", rolloutSets(), renderRollouts, 60, summing, true}
 	}
 	if err := b.run(ctx, *out, *only, &s, *tables); err != nil {
 		fmt.Fprintln(os.Stderr, "cost:", err)
@@ -70,6 +70,8 @@ type suite struct {
 	render func(dir string, rows record.Rows) error
 	rounds int
 	more   func() record.Rows // measured in this process; may be nil
+
+	together bool // all points are measured at the same time
 }
 
 func (b *bench) run(ctx context.Context, out, only string, s *suite, tables bool) error {
@@ -79,7 +81,7 @@ func (b *bench) run(ctx context.Context, out, only string, s *suite, tables bool
 	file := filepath.Join(out, s.name+".jsonl")
 	rows, err := record.Load(file)
 	if !tables {
-		rows, err = b.measureAll(ctx, s.points, only)
+		rows, err = b.measureAll(ctx, s.points, only, s.together)
 		if s.more != nil {
 			rows = append(rows, s.more()...)
 		}
@@ -98,7 +100,7 @@ func (b *bench) run(ctx context.Context, out, only string, s *suite, tables bool
 
 // measureAll measures every point once in each round, in an order that is another one in
 // each, so that no point always follows the same one.
-func (b *bench) measureAll(ctx context.Context, points []point, only string) (record.Rows, error) {
+func (b *bench) measureAll(ctx context.Context, points []point, only string, together bool) (record.Rows, error) {
 	if err := process.Pin(clientCore); err != nil {
 		return nil, err
 	}
@@ -112,6 +114,9 @@ func (b *bench) measureAll(ctx context.Context, points []point, only string) (re
 		}
 	}
 	rows := record.Rows{about}
+	if together {
+		return b.measureTogether(ctx, kept, rows)
+	}
 	for round := range b.rounds {
 		for i := range kept {
 			p := &kept[(round*len(kept)/b.rounds+i)%len(kept)]
@@ -140,16 +145,7 @@ func (b *bench) measure(ctx context.Context, p *point, figures map[string]float6
 	if err != nil {
 		return err
 	}
-	if p.rollout {
-		err = startRollout(ctx, g)
-	}
-	if err == nil {
-		err = b.underLoad(ctx, g, p, figures)
-	}
-	if err == nil && p.rollout {
-		err = inCanary(ctx, g)
-	}
-	return errors.Join(err, g.Stop())
+	return errors.Join(b.underLoad(ctx, g, p, figures), g.Stop())
 }
 
 // underLoad measures in the middle of a closed loop, when all connections are there. The

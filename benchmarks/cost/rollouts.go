@@ -119,14 +119,15 @@ func renderRollouts(dir string, all record.Rows) error {
 func rolloutsReport(all record.Rows) string {
 	var out strings.Builder
 	fmt.Fprintf(&out, "# What a rollout costs a request\n\n<!-- Made by \"make bench-cost\" from rollouts-cost.jsonl. Do not edit. -->\n\n%s\n\n", about(all))
-	out.WriteString("The tiny model, 16 floats in binary, 64 requests in flight in a closed loop, from 64 users who keep their version. Processor time is that of\n" +
-		"the whole gateway process (getrusage), what runs beside the requests included. It is the figure that other load on the machine moves least;\n" +
-		"requests/s are those of the machine as it was. All sets are measured in turn in each round. Medians (range) of the rounds. Ratios are taken\n" +
-		"within a round; their medians have an interval with a confidence of 95 %.\n\n")
+	fmt.Fprintf(&out, "The tiny model, 16 floats in binary, %d requests in flight in a closed loop, from 64 users who keep their version. Each set has a gateway of\n"+
+		"its own, all of them on one core at the same time, so that whatever else the machine does slows all of them down alike; they start anew after\n"+
+		"%d rounds. Processor time is that of the whole gateway process, by the kernel's clock of it, what runs beside the requests included. Requests/s\n"+
+		"are those of a core that all share, and of the machine as it was. Medians (range) of the rounds. Ratios are taken within a round; their medians\n"+
+		"have an interval with a confidence of 95 %%.\n\n", togetherConns, onceIn)
 	rows := func(set string) record.Rows { return all.Where("measured", "set", set) }
 	alone := []record.Rows{rows(setStable), rows(setStableAgain)}
 	chance := rows(setStableAgain).OverMedian(nanoseconds, record.Ratio, alone[0])
-	t := page.NewTable("set", "µs of processor per request", "to stable alone", "allocations per request", "requests per run", "requests/s")
+	t := page.NewTable("set", "µs of processor per request", "to stable alone", "requests per run", "requests/s")
 	for _, p := range rolloutSets() {
 		own, to := rows(p.set), ""
 		switch p.set {
@@ -136,7 +137,7 @@ func rolloutsReport(all record.Rows) string {
 		default:
 			to = own.OverMedian(nanoseconds, record.Ratio, alone...).Text("× %.3f")
 		}
-		t.Row(p.set, own.Spread(microseconds).Text("%.2f"), to, own.Spread(allocations).Text("%.2f"), own.Spread(joined).Text("%.1f"), own.Spread(rate).Text("%.0f"))
+		t.Row(p.set, own.Spread(microseconds).Text("%.2f"), to, own.Spread(joined).Text("%.1f"), own.Spread(rate).Text("%.0f"))
 	}
 	fmt.Fprintf(&out, "%s\nTwo versions have two queues, so that fewer requests share a run: that is what \"%s\" and \"%s\" cost.\n"+
 		"What a rollout adds is the difference to the same without it:\n\n", t, setCanary, setTwo)
@@ -151,7 +152,10 @@ func rolloutsReport(all record.Rows) string {
 	for _, o := range all.Where("metrics") {
 		t.Row(o.Params["what"], fmt.Sprintf("%.0f", o.Figures["ns"]), fmt.Sprintf("%.0f", o.Figures["allocations"]))
 	}
-	return out.String() + t.String()
+	out.WriteString(t.String())
+	out.WriteString("\nA shadow costs a copy and a run of every tenth request, in threads of its own after the answer has left, and mostly alone in its run.\n" +
+		"The comparison is the last row above, for every tenth request.\n")
+	return out.String()
 }
 
 // rolloutParts are what a rollout adds, each with the same without it.
