@@ -43,9 +43,10 @@ function sayLast(u: uPlot): void {
   if (u.cursor.idx == null && last >= 0) u.setLegend({ idx: last }, false);
 }
 
-/** times writes the ticks of an axis of time as the rest of the console does: by the clock of 24 hours, or as days. */
+/** times writes the ticks of an axis of time as the rest of the console does: by the clock of 24 hours, or as days. Parts of a second have no text. */
 function times(_u: uPlot, ticks: number[], _axis: number, _space: number, step: number): string[] {
   return ticks.map((t) => {
+    if (!Number.isInteger(t)) return "";
     const at = new Date(t * 1000);
     if (step >= 86_400) return day(at);
     const text = at.toLocaleTimeString("en-GB");
