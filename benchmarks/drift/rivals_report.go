@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 	"strings"
@@ -65,8 +66,8 @@ func (r *race) page() string {
 	host := record.ThisHost()
 	fmt.Fprintf(&out, `# Drift: the detector beside others at the same rate of false alarms
 
-%s, detector of commit %s. %d streams for each change, seed %d; each run with these settings prints the same numbers.
-"make bench-drift-rivals" makes this page.
+%s, detector of commit %s. "make bench-drift-rivals" makes this page; here with -runs %d -stretches %d -seed %d, from which all numbers follow.
+There are %d streams for each change.
 
 Each stream has ten features: six independent normal ones, two with a correlation of 0.8, a code with six values, and a label that is 1 in
 1 %% of the rows. The reference has %s independent rows. A change comes after %s to %s clean rows, so windows do not begin where it does.
@@ -85,7 +86,7 @@ Each stream has ten features: six independent normal ones, two with a correlatio
 Mean of all streams; a stream that missed the change counts as %s rows, and the share of those is in brackets. The best of each row
 is bold. "always" and "never" are two detectors that show the range.
 
-`, host.Date, record.RevisionOf("../internal/drift"), r.runs, r.seed,
+`, host.Date, record.RevisionOf("../internal/drift"), r.runs, r.stretches, r.seed, r.runs,
 		page.Thousands(rivalsReference), page.Thousands(rivalsClean), page.Thousands(rivalsClean+rivalsWindow),
 		page.Thousands(r.every), page.Thousands(float64(r.stretches)), page.Thousands(stretchRows), rivalsWindow,
 		page.Thousands(rivalsChanged))
@@ -95,7 +96,13 @@ is bold. "always" and "never" are two detectors that show the range.
 		100*(level-1))
 	out.WriteString(r.behind(changes))
 	out.WriteString(r.dependent())
-	out.WriteString("\n## Settings\n\n")
+	fmt.Fprintf(&out, `
+## Settings
+
+The promise of the gateway is cautious, since it holds for rows that depend on each other and counts all tests that are possible: with the smallest
+gates, a promise of one false alarm in %s windows has the rate of one in %s on independent rows.
+
+`, page.Thousands(math.Round(r.own[1].options.FalseAlarmWindows)), page.Thousands(r.own[0].options.FalseAlarmWindows))
 	t := page.NewTable("detector", "settings")
 	for i := range r.table {
 		t.Row(r.table[i].name, r.table[i].settings)
@@ -133,7 +140,8 @@ func (r *race) dependent() string {
 Mean rows from one false alarm to the next, in %s clean rows of each kind (in brackets the number of alarms). All limits are those that were
 calibrated on independent rows, with one false alarm in %s rows. A detector begins anew after an alarm, on any feature for the gateway, on
 the same one for a rival. None of these rows were used for the calibration. The users have constant features and come again and again; each
-stretch of %s rows has other users.
+stretch of %s rows has other users. The mean of 300 users differs from that of the reference by 0.06 s.d., for as long as they come. A detector that
+looks for any difference from a reference finds that. The default gates allow it, and ADWIN, KSWIN and Page-Hinkley compare a stream with its own past.
 
 %s`, page.Thousands(float64(r.table[0].cleanRows)), page.Thousands(r.every), page.Thousands(stretchRows), t.String())
 }
@@ -174,12 +182,12 @@ func (r *race) behind(changes []shift) string {
 		if ours, _ := r.table[0].delayOf(c); missed == 1 || ours <= level*mean {
 			continue
 		}
-		why := changes[c].why
+		why := changes[c].always
 		if ofAny, _ := r.table[1].delayOf(c); ofAny <= level*mean {
-			why = "Its default gate allows a part of the change, so it waits for more evidence. With the smallest gates it is level."
+			why = changes[c].gate
 		}
-		fmt.Fprintf(&out, "- **%s**: %s takes %s rows, the gateway %s, for any change %s. %s\n",
-			changes[c].name, best.name, best.cell(c), r.table[0].cell(c), r.table[1].cell(c), why)
+		fmt.Fprintf(&out, "- **%s**: %s takes %s rows, the gateway %s, for any change %s. %s\n", changes[c].name, best.name, best.cell(c),
+			r.table[0].cell(c), r.table[1].cell(c), cmp.Or(why, "No reason is known."))
 	}
 	return out.String()
 }

@@ -74,8 +74,8 @@ type shift struct {
 	watched []int // the features that change; others cannot find it
 	// of changes a clean row, the k-th one since the change.
 	of func(row []float64, k int, rng *rand.Rand)
-	// why says why the gateway is behind, if it is.
-	why string
+	// gate and always say why the gateway is later than the best rival: with the default gates alone, and with all gates.
+	gate, always string
 }
 
 func higher(by float64, watched ...int) shift {
@@ -86,7 +86,7 @@ func higher(by float64, watched ...int) shift {
 	}}
 }
 
-// sometimes sets the first feature to a value in a share of the rows.
+// sometimes sets a feature to a value in a share of the rows.
 func sometimes(feature int, share, value float64) shift {
 	return shift{watched: []int{feature}, of: func(row []float64, _ int, rng *rand.Rand) {
 		if rng.Float64() < share {
@@ -96,30 +96,30 @@ func sometimes(feature int, share, value float64) shift {
 }
 
 func shifts() []shift {
-	named := func(name, why string, s shift) shift {
-		s.name, s.why = name, why
+	named := func(name, gate, always string, s shift) shift {
+		s.name, s.gate, s.always = name, gate, always
 		return s
 	}
 	return []shift{
-		named("mean +0.1 s.d.", whySmallMean, higher(0.1, 0)),
-		named("mean +0.25 s.d.", whyMean, higher(0.25, 0)),
-		named("mean +0.5 s.d.", whyMean, higher(0.5, 0)),
-		named("mean +1 s.d.", whyWindow, higher(1, 0)),
-		named("spread × 1.3", whySpread, shift{watched: []int{0}, of: func(row []float64, _ int, _ *rand.Rand) { row[0] *= 1.3 }}),
-		named("10 % at one value", whySpike, sometimes(0, 0.1, 0.3)),
-		named("a new category in 2 %", whyCode, sometimes(codeFeature, 0.02, 6)),
-		named("30 % missing", whyWindow, sometimes(0, 0.3, math.NaN())),
-		named("two columns swapped", "", shift{watched: []int{5, leftFeature, rightFeature}, of: func(row []float64, _ int, _ *rand.Rand) {
+		named("mean +0.1 s.d.", whySmallMean, "", higher(0.1, 0)),
+		named("mean +0.25 s.d.", "", whyMean, higher(0.25, 0)),
+		named("mean +0.5 s.d.", "", whyMean, higher(0.5, 0)),
+		named("mean +1 s.d.", "", whyLargeMean, higher(1, 0)),
+		named("spread × 1.3", whySpread, "", shift{watched: []int{0}, of: func(row []float64, _ int, _ *rand.Rand) { row[0] *= 1.3 }}),
+		named("10 % at one value", whySpike, "", sometimes(0, 0.1, 0.3)),
+		named("a new category in 2 %", "", whyCode, sometimes(codeFeature, 0.02, 6)),
+		named("30 % missing", "", "", sometimes(0, 0.3, math.NaN())),
+		named("two columns swapped", "", "", shift{watched: []int{5, leftFeature, rightFeature}, of: func(row []float64, _ int, _ *rand.Rand) {
 			row[5], row[leftFeature] = row[leftFeature], row[5]
 		}}),
-		named("correlated pair rotated by 90°", "", shift{watched: []int{leftFeature, rightFeature}, of: func(row []float64, _ int, _ *rand.Rand) {
+		named("correlated pair rotated by 90°", "", "", shift{watched: []int{leftFeature, rightFeature}, of: func(row []float64, _ int, _ *rand.Rand) {
 			row[leftFeature], row[rightFeature] = -row[rightFeature], row[leftFeature]
 		}}),
-		named("label from 1 to 2 %", whyLabel, sometimes(labelFeature, 0.01/0.99, 1)),
-		named("slow, +1 s.d. over 20,000 rows", whySlow, shift{watched: []int{0}, of: func(row []float64, k int, _ *rand.Rand) {
+		named("label from 1 to 2 %", "", whyLabel, sometimes(labelFeature, 0.01/0.99, 1)),
+		named("slow, +1 s.d. over 20,000 rows", whySlow, "", shift{watched: []int{0}, of: func(row []float64, k int, _ *rand.Rand) {
 			row[0] += min(1, float64(k)/20_000)
 		}}),
-		named("five of ten means +0.15 s.d.", whyFive, higher(0.15, 0, 1, 2, 3, 4)),
+		named("five of ten means +0.15 s.d.", "", whyFive, higher(0.15, 0, 1, 2, 3, 4)),
 	}
 }
 
