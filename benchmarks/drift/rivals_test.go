@@ -1,6 +1,8 @@
 package main
 
 import (
+	"math"
+	"math/rand/v2"
 	"strings"
 	"testing"
 )
@@ -38,6 +40,35 @@ func TestRivals(t *testing.T) {
 	for _, want := range []string{"| mean +1 s.d. |", "| ADWIN |", "- **mean +0.1 s.d.**: "} {
 		if !strings.Contains(text, want) {
 			t.Errorf("the page lacks %q:\n%s", want, text)
+		}
+	}
+}
+
+// A feature has the same law in all kinds of clean rows. They differ in how a row depends on the one before, and in what is known of
+// its user.
+func TestCleanKinds(t *testing.T) {
+	neighbour := map[string]float64{"independent": 0, "each row twice": 0.5, "correlation from row to row 0.6": 0.6, "300 users, known by a key": 0}
+	for k, kind := range cleanKinds() {
+		const n = 200_000
+		rows := kind.rows(rand.New(rand.NewPCG(7, uint64(k))), n)
+		column, label := rows.columns[0], rows.columns[labelFeature]
+		var mean, square, product, ones, pair float64
+		for i, x := range column {
+			mean += x / n
+			square += x * x / n
+			product += x * column[max(0, i-1)] / n
+			ones += label[i] / n
+			pair += rows.columns[leftFeature][i] * rows.columns[rightFeature][i] / n
+		}
+		// Of 300 users, the means have a standard error of 0.06, the variances one of 0.08.
+		if math.Abs(mean) > 0.2 || math.Abs(square-1) > 0.3 || ones > 0.04 || math.Abs(pair-pairCorrelation) > 0.25 {
+			t.Errorf("%s: mean %.3f, variance %.3f, %.4f ones, correlation of the pair %.3f", kind.name, mean, square, ones, pair)
+		}
+		if want, known := neighbour[kind.name]; !known || math.Abs(product/square-want) > 0.05 {
+			t.Errorf("%s: the correlation from row to row is %.3f; want %.1f", kind.name, product/square, want)
+		}
+		if users := rows.users != nil; users != (k == len(cleanKinds())-1) {
+			t.Errorf("%s: the users are known: %v", kind.name, users)
 		}
 	}
 }
