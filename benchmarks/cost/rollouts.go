@@ -153,7 +153,7 @@ func rolloutsReport(all record.Rows) string {
 		t.Row(o.Params["what"], fmt.Sprintf("%.0f", o.Figures["ns"]), fmt.Sprintf("%.0f", o.Figures["allocations"]))
 	}
 	out.WriteString(t.String())
-	out.WriteString("\nA shadow costs a copy and a run of every tenth request, in threads of its own after the answer has left, and mostly alone in its run.\n" +
+	out.WriteString("\nA shadow costs a copy and a run of every tenth request, in threads of its own after the answer has left.\n" +
 		"The comparison is the last row above, for every tenth request.\n")
 	return out.String()
 }
