@@ -37,11 +37,11 @@ func newProfile() *cobra.Command {
 	var c profileCommand
 	cmd := &cobra.Command{
 		Use:   "profile",
-		Short: "Make, show, compare and merge profiles of training data",
+		Short: "Make, show, compare, merge and subtract profiles of training data",
 		Args:  cobra.ArbitraryArgs,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) != 1 || args[0] == "" {
-				return usageError{"expected a command: build, show, compare or merge"}
+				return usageError{"expected a command: build, show, compare, merge or subtract"}
 			}
 			cmd.PrintErrln("gateway: gateway profile DATA.csv is the old form; use gateway profile build DATA.csv")
 			c.file = args[0]
@@ -50,7 +50,7 @@ func newProfile() *cobra.Command {
 	}
 	c.flags(cmd)
 	cmd.Flags().VisitAll(func(f *pflag.Flag) { f.Hidden = true })
-	cmd.AddCommand(newProfileBuild(), newProfileShow(), newProfileCompare(), newProfileMerge())
+	cmd.AddCommand(newProfileBuild(), newProfileShow(), newProfileCompare(), newProfileMerge(), newProfileSubtract())
 	return cmd
 }
 

@@ -19,7 +19,7 @@ const rowsCSV = "a,kind,b\n1,red,10\n2,red,20\n3,green,\n"
 // profileLine runs gateway profile. Arguments without a subcommand are those of build.
 func profileLine(t *testing.T, in string, args ...string) result {
 	t.Helper()
-	if len(args) == 0 || args[0] != "show" && args[0] != "compare" && args[0] != "merge" && args[0] != "former" {
+	if len(args) == 0 || args[0] != "show" && args[0] != "compare" && args[0] != "merge" && args[0] != "subtract" && args[0] != "former" {
 		args = append([]string{"build"}, args...)
 	}
 	args = slices.DeleteFunc(args, func(arg string) bool { return arg == "former" })
@@ -110,7 +110,25 @@ func TestProfileMerge(t *testing.T) {
 	if r := profileLine(t, "", "show", merged); r.code != exitOK || !strings.Contains(r.out, "1500") {
 		t.Errorf("%+v", r)
 	}
+	rest, again := filepath.Join(dir, "rest.json"), filepath.Join(dir, "again.json")
+	if r := profileLine(t, "", "subtract", merged, b, "-o", rest); r.code != exitOK || !strings.HasSuffix(r.errOut, rest+": 2 features of 1000 rows\n") {
+		t.Errorf("%+v", r)
+	}
+	if r := profileLine(t, "", "merge", rest, b, "-o", again); r.code != exitOK || r.errOut != again+": 2 features of 1500 rows\n" {
+		t.Errorf("%+v", r)
+	}
+	for _, args := range [][]string{{a, merged}, {a, b}} {
+		if r := profileLine(t, "", append([]string{"subtract"}, args...)...); r.code != exitFailed || r.out != "" {
+			t.Errorf("%v: %+v", args, r)
+		}
+	}
+	if r := profileLine(t, "", "subtract", a); r.code != exitUsage {
+		t.Errorf("%+v", r)
+	}
 	own := build("own.json", shiftedRows(3, 500, 1e6, 1e6))
+	if r := profileLine(t, "", "subtract", merged, own); r.code != exitFailed || !strings.Contains(r.errOut, "has other bins in the other profile") {
+		t.Errorf("%+v", r)
+	}
 	if r := profileLine(t, "", "merge", a, own); r.code != exitFailed || !strings.Contains(r.errOut, "has other bins in the other profile") {
 		t.Errorf("%+v", r)
 	}
@@ -226,7 +244,7 @@ func TestProfileFormerName(t *testing.T) {
 	if r.code != exitOK || err != nil || len(p.Features) != 2 || !strings.HasPrefix(r.errOut, "gateway: gateway profile DATA.csv is the old form; use gateway profile build DATA.csv\n") {
 		t.Errorf("%+v, %v", r, err)
 	}
-	if r := profileLine(t, "", "former"); r.code != exitUsage || !strings.Contains(r.errOut, "build, show, compare or merge") {
+	if r := profileLine(t, "", "former"); r.code != exitUsage || !strings.Contains(r.errOut, "build, show, compare, merge or subtract") {
 		t.Errorf("%+v", r)
 	}
 }

@@ -60,11 +60,8 @@ func (f *Feature) merged(rows int64, o *Feature, more int64) (Feature, error) {
 	if f.IsCategory() {
 		return f.mergedCategory(o)
 	}
-	if f.Name != o.Name || f.Datatype != o.Datatype {
-		return Feature{}, infer.Errorf(infer.Invalid, "feature '%.60s' is '%.60s' of another datatype or name in the other profile", f.Name, o.Name)
-	}
-	if !slices.Equal(f.Edges, o.Edges) || !slices.Equal(f.Tails, o.Tails) || f.Values != nil && o.Values != nil && !slices.Equal(f.Values, o.Values) {
-		return Feature{}, infer.Errorf(infer.Invalid, "feature '%.60s' has other bins in the other profile: build that one with the bins of the first", f.Name)
+	if err := f.sameBins(o); err != nil {
+		return Feature{}, err
 	}
 	m := *f
 	if f.Text != nil {
@@ -89,6 +86,17 @@ func (f *Feature) merged(rows int64, o *Feature, more int64) (Feature, error) {
 	m.Reference = f.Reference.around(f.Mean, m.Mean)
 	m.Reference.Merge(o.Reference.around(o.Mean, m.Mean))
 	return m, nil
+}
+
+// sameBins returns an error if two features do not count the same values in the same bins.
+func (f *Feature) sameBins(o *Feature) error {
+	if f.Name != o.Name || f.Datatype != o.Datatype {
+		return infer.Errorf(infer.Invalid, "feature '%.60s' is '%.60s' of another datatype or name in the other profile", f.Name, o.Name)
+	}
+	if !slices.Equal(f.Edges, o.Edges) || !slices.Equal(f.Tails, o.Tails) || f.Values != nil && o.Values != nil && !slices.Equal(f.Values, o.Values) {
+		return infer.Errorf(infer.Invalid, "feature '%.60s' has other bins in the other profile: build that one with the bins of the first", f.Name)
+	}
+	return nil
 }
 
 // count returns the number of values that are not finite.

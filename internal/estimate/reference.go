@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"math"
+	"slices"
 
 	"sluice.io/sluice/internal/infer"
 )
@@ -153,6 +154,40 @@ func (r *Reference) Merge(o *Reference) error {
 		}
 	}
 	return r.check()
+}
+
+// Subtract subtracts the rows of a part, which were counted by Merge. It changes nothing on an error, which is
+// Invalid: the two are not about the same output, or the part has more of something than r.
+func (r *Reference) Subtract(part *Reference) error {
+	if !bytes.Equal(r.Form, part.Form) || r.Bins != part.Bins || len(r.Curves) != len(part.Curves) || r.Classes() != part.Classes() {
+		return infer.Errorf(infer.Invalid, "the references are not about the same output")
+	}
+	larger := part.Rows > r.Rows
+	rest := Reference{Form: r.Form, Rows: r.Rows - part.Rows, Bins: r.Bins, Curves: make([]Curve, len(r.Curves)), Confusion: make([][]int64, len(r.Confusion))}
+	for k := range r.Curves {
+		rows, hits := r.Curves[k].dense(r.Bins)
+		fewer, fewerHits := part.Curves[k].dense(r.Bins)
+		for b := range rows {
+			rows[b], hits[b] = rows[b]-fewer[b], hits[b]-fewerHits[b]
+			larger = larger || rows[b] < 0 || hits[b] < 0
+		}
+		rest.Curves[k] = NewCurve(rows, hits)
+	}
+	for i := range r.Confusion {
+		rest.Confusion[i] = slices.Clone(r.Confusion[i])
+		for j := range rest.Confusion[i] {
+			rest.Confusion[i][j] -= part.Confusion[i][j]
+			larger = larger || rest.Confusion[i][j] < 0
+		}
+	}
+	if larger {
+		return infer.Errorf(infer.Invalid, "the labels of the part are not among those of the whole")
+	}
+	if err := rest.check(); err != nil {
+		return err
+	}
+	*r = rest
+	return nil
 }
 
 func (c *Curve) dense(bins int) (rows, hits []int64) {

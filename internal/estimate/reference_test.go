@@ -54,12 +54,18 @@ func TestMerge(t *testing.T) {
 	w := world{0, 1, sigmoid, sigmoid}
 	rows, hits := draw(rng, w, 500)
 	more, moreHits := draw(rng, w, 700)
-	half, other := reference(rows, hits), reference(more, moreHits)
+	half, first, other := reference(rows, hits), reference(rows, hits), reference(more, moreHits)
 	for b := range rows {
 		rows[b], hits[b] = rows[b]+more[b], hits[b]+moreHits[b]
 	}
 	if err := half.Merge(other); err != nil || !reflect.DeepEqual(half, reference(rows, hits)) {
 		t.Errorf("%v", err)
+	}
+	if err := half.Subtract(other); err != nil || !reflect.DeepEqual(half, first) {
+		t.Errorf("%v: %+v, want %+v", err, half, first)
+	}
+	if err := half.Subtract(reference(rows, hits)); infer.CodeOf(err) != infer.Invalid || !reflect.DeepEqual(half, first) {
+		t.Errorf("%v: %+v, want it unchanged", err, half)
 	}
 	if err := half.Merge(small()); err == nil {
 		t.Error("references of other forms are merged")

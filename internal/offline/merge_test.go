@@ -47,6 +47,13 @@ func TestMergeProfilesWithLabels(t *testing.T) {
 			}
 		}
 	}
+	rest, err := offline.SubtractProfiles(whole, b)
+	if err != nil || string(rest.Profile.Performance) != string(a.Performance) || rest.Profile.Rows != 400 {
+		t.Errorf("%v, the rest of %+v", err, rest)
+	}
+	if _, err := offline.SubtractProfiles(whole, build(lines[400:], a, "")); infer.CodeOf(err) != infer.Invalid || !strings.Contains(infer.Message(err), "only one of the profiles has labels") {
+		t.Error(err)
+	}
 	f := func(b *offline.Profile, want string) {
 		t.Helper()
 		if _, err := offline.MergeProfiles([]*offline.Profile{a, b}); infer.CodeOf(err) != infer.Invalid || !strings.Contains(infer.Message(err), want) {
