@@ -238,6 +238,16 @@ type TrainingData struct {
 	Bucket     string        `json:"bucket,omitempty"`  // the configured URL; absent if it is a folder of the gateway
 	Export     string        `json:"export"`            // GET: rows of the range with their labels, as Parquet
 	Problem    string        `json:"problem,omitempty"` // why there is no captured data
+	// Unwritten is what had arrived before until and was not in a file yet. Files, rows, labels and the manifest do not have it. Absent if
+	// there is nothing.
+	Unwritten *CaptureWaiting `json:"unwritten,omitempty"`
+}
+
+// CaptureWaiting are captured rows that could not be written into files.
+type CaptureWaiting struct {
+	Rows   int64  `json:"rows"`
+	Labels int64  `json:"labels"`
+	Why    string `json:"why"`
 }
 
 // TrainingCalls are the URLs that a trainer calls.

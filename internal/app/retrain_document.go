@@ -172,6 +172,11 @@ func (a *App) dataFor(ctx context.Context, cfg *config.Config, m *config.Retrain
 	if d.Changed.Before(d.Since) || doc.Cause == api.CauseManual || doc.Cause == api.CauseSchedule {
 		d.Changed = d.Since
 	}
+	flush, cancel := context.WithTimeout(ctx, cfg.Retrain.FlushTimeout)
+	defer cancel()
+	if left := a.capture.Flush(flush, doc.Model); left.Why != "" {
+		d.Unwritten = &left
+	}
 	files, err := a.capture.Files(ctx, doc.Model, api.CaptureRange{Since: d.Since, Until: d.Until})
 	switch {
 	case err != nil:

@@ -2,6 +2,7 @@ package app_test
 
 import (
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"strconv"
 	"strings"
@@ -110,4 +111,23 @@ func TestTrainersAreChecked(t *testing.T) {
 		t.Errorf("the stop took %v: %v", time.Since(began), err)
 	}
 	waitFor(t, func() bool { return trainers(t) == 0 })
+}
+
+// TestRowsInMemory: rows that are in no file yet are in the document, since it has them written first.
+func TestRowsInMemory(t *testing.T) {
+	g := retraining(t, "fails", "capture.rotate_age: 1h")
+	for i := range 30 {
+		body := fmt.Sprintf(`{"inputs":[{"name":"x","datatype":"FP32","shape":[1,1],"data":[%d]}]}`, i)
+		if r, err := g.send(t.Context(), http.MethodPost, g.url+"/v2/models/reg/infer", body); err != nil || r.status != http.StatusOK {
+			t.Fatalf("%+v %v", r, err)
+		}
+	}
+	r := g.ended(t, g.retrain(t).ID)
+	var doc api.TrainingRequest
+	if err := json.Unmarshal([]byte(g.must(t, "GET", g.admin+"/api/v1/signals/"+r.ID+"/training", "")), &doc); err != nil {
+		t.Fatal(err)
+	}
+	if d := doc.Data; d.Rows != 30 || len(d.Files) != 1 || d.Problem != "" || d.Unwritten != nil {
+		t.Errorf("%+v", d)
+	}
 }

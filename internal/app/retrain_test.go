@@ -144,7 +144,7 @@ func post(url string, body []byte) string {
 }
 
 // retraining returns a gateway with model "reg", which multiplies by 2, and a trainer of a kind. Settings are those of the model's section
-// retrain, or of the general one if they begin with "retrain.".
+// retrain, or of the general sections if they begin with "retrain." or "capture.".
 func retraining(t *testing.T, kind string, settings ...string) *gateway {
 	t.Helper()
 	return retrainingLogging(t, zaptest.NewLogger(t, zaptest.Level(logLevel)), kind, settings...)
@@ -165,7 +165,10 @@ func retrainingLogging(t *testing.T, log *zap.Logger, kind string, settings ...s
 			t.Fatal(err)
 		}
 	}
-	general := extra("retrain.", &settings)
+	general, rotate := extra("retrain.", &settings), strings.TrimPrefix(extra("capture.", &settings), ", ")
+	if rotate == "" {
+		rotate = "rotate_age: 100ms"
+	}
 	var top []string
 	settings = slices.DeleteFunc(settings, func(s string) bool {
 		section, ok := strings.CutPrefix(s, "top.")
@@ -177,8 +180,8 @@ func retrainingLogging(t *testing.T, log *zap.Logger, kind string, settings ...s
 	settings = append([]string{
 		fmt.Sprintf("trainer: exec, exec: {command: [%q, -test.run=^$], env: [%s, %s], max_output: 4KiB}, holdout: 0.9", os.Args[0], trainerVariable, trainerDir),
 	}, settings...)
-	return startLogging(t, log, nil, dir, append(top, fmt.Sprintf("data_dir: %q\ncapture: {rotate_age: 100ms}\nretrain: {retry: 100ms%s}\nmodels: {reg: {labels: {sample: 100%%}, capture: {sample: 100%%}, retrain: {%s}}}",
-		data, general, strings.Join(settings, ", ")))...)
+	return startLogging(t, log, nil, dir, append(top, fmt.Sprintf("data_dir: %q\ncapture: {%s}\nretrain: {retry: 100ms%s}\nmodels: {reg: {labels: {sample: 100%%}, capture: {sample: 100%%}, retrain: {%s}}}",
+		data, rotate, general, strings.Join(settings, ", ")))...)
 }
 
 // learn sends labelled requests, of which three times the input is true, and waits until they are captured.

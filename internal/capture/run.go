@@ -90,7 +90,7 @@ func (s *Store) pass(ctx context.Context) {
 	}
 	for _, q := range s.snapshot() {
 		for s.due(q) {
-			if s.write(ctx, q) != nil {
+			if _, err := s.write(ctx, q); err != nil {
 				return
 			}
 		}
@@ -109,7 +109,7 @@ func (s *Store) finish(ctx context.Context) error {
 	defer cancel()
 	for _, q := range s.snapshot() {
 		for size, _ := q.state(); size > 0; size, _ = q.state() {
-			if err := s.write(ctx, q); err != nil {
+			if _, err := s.write(ctx, q); err != nil {
 				s.o.Logger.Error("captured requests are lost, since they could not be written before the end", zap.Int64("bytes", s.held.Load()), zap.Error(err))
 				return s.Close()
 			}
@@ -142,20 +142,24 @@ func (s *Store) open(ctx context.Context) (*Bucket, error) {
 	return s.bucket, nil
 }
 
-// write makes a file of the first records of a queue, writes it and lists it in the manifest.
-func (s *Store) write(ctx context.Context, q *queue) error {
-	s.writing <- struct{}{}
-	defer func() { <-s.writing }()
+// write makes a file of the first records of a queue, writes it and lists it in the manifest. It returns the number of records.
+func (s *Store) write(ctx context.Context, q *queue) (n int, err error) {
+	select {
+	case s.writing <- struct{}{}:
+	case <-ctx.Done():
+		return 0, ctx.Err()
+	}
+	defer s.release()
 	b := q.take(s.o.RotateSize)
 	if len(b.records) == 0 {
-		return nil // a deletion was faster
+		return 0, nil // a deletion was faster
 	}
 	file, err := q.make(b.records)
 	if err != nil { // it would fail again
 		q.tally.unwritten.Add(uint64(len(b.records)))
 		s.held.Add(-int64(b.size))
 		s.report(q, fmt.Errorf("requests cannot be made into a file, and are dropped: %w", err))
-		return nil
+		return len(b.records), nil
 	}
 	day := dayOf(recordTime(b.records[0]))
 	if b.name == "" {
@@ -168,13 +172,13 @@ func (s *Store) write(ctx context.Context, q *queue) error {
 		s.backoff = min(max(2*s.backoff, firstBackoff), maxBackoff)
 		s.retryAt = time.Now().Add(s.backoff)
 		s.report(q, err)
-		return err
+		return 0, err
 	}
 	s.backoff, s.retryAt = 0, time.Time{}
 	q.tally.unwritten.Add(uint64(file.broken)) //nolint:gosec // not negative
 	s.held.Add(-int64(b.size))
 	s.report(q, s.list(ctx, q.model, file.file(path)))
-	return nil
+	return len(b.records), nil
 }
 
 // file returns the entry of the file in a manifest.

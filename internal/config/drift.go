@@ -88,7 +88,10 @@ type Retrain struct {
 	URL      string        `yaml:"url" default:"\"\"" doc:"URL of the control API as trainers reach it, http or https. Empty: the loopback address with the port of admin.address."`
 	Parallel int           `yaml:"parallel" default:"1" min:"1" max:"64" doc:"Max number of training programs that run at the same time."`
 	Retry    time.Duration `yaml:"retry" default:"30s" min:"10ms" max:"1h" doc:"Time after which a step of a retraining that failed is tried again, such as a document for a queue that is down."`
-	NATS     NATS          `yaml:"nats" doc:"The NATS server that trainers of the kind nats read."`
+	// FlushTimeout bounds only the making of a document, which is beside everything else.
+	FlushTimeout time.Duration `yaml:"flush_timeout" default:"10s" min:"1ms" max:"10m" doc:"Max time for writing the captured requests that are still in memory, when the document for a trainer is made. The document says what is missing after that."`
+
+	NATS NATS `yaml:"nats" doc:"The NATS server that trainers of the kind nats read."`
 }
 
 // NATS configures a subject of NATS JetStream.
