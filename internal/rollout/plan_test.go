@@ -302,8 +302,10 @@ func TestPlanRefuses(t *testing.T) {
 // A version that is as good takes as long as the plan says, to a third and ten seconds.
 func TestPlanOfTime(t *testing.T) {
 	serve(t, func(t *testing.T, g *gateway) {
+		g.world.mu.Lock()
 		g.world.classes = map[int64]float64{1: 0.3, 2: 0.3}
 		g.world.rate = 20 // of 100 ms
+		g.world.mu.Unlock()
 		spec := api.RolloutSpec{Route: "iris", Version: 2}
 		spec.Complete()
 		time.Sleep(time.Minute)
