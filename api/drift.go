@@ -162,7 +162,7 @@ type Span struct {
 type DriftFinding struct {
 	Feature   string  `json:"feature"`
 	Kind      string  `json:"kind"`             // input, output, or joint for several features together
-	Statistic string  `json:"statistic"`        // "g" for bins, "joint", "correlation"; "missing" (NaN too), "inf", "range", "new" for quality
+	Statistic string  `json:"statistic"`        // "g" for bins, "joint", "correlation", "mmd" (of a vector); "missing" (NaN too), "inf", "range", "new" for quality
 	Value     float64 `json:"value"`            // of the statistic; for quality, the number of rows with the problem
 	P         float64 `json:"p"`                // the probability of a value this large if the true effect is at most the tolerance; at least 1e-300
 	Effect    float64 `json:"effect"`           // PSI for bins, standard deviations for joint, a difference of correlations; for quality, the share of rows beyond the share in the reference

@@ -78,7 +78,7 @@ type SignalData struct {
 type SignalFinding struct {
 	Feature   string  `json:"feature"`
 	Kind      string  `json:"kind"`      // input, output, joint or performance
-	Statistic string  `json:"statistic"` // "g", "joint", "correlation", "missing", "inf", "range", "new", "loss"
+	Statistic string  `json:"statistic"` // "g", "joint", "correlation", "mmd" (of a vector), "missing", "inf", "range", "new", "loss"
 	Value     float64 `json:"value"`
 	P         float64 `json:"p"`
 	Effect    float64 `json:"effect"`

@@ -92,7 +92,7 @@ func stateText(f *api.DriftFinding) string {
 // the statistic.
 func changeText(f *api.DriftFinding) string {
 	switch {
-	case f.Statistic == statisticBins, f.Statistic == statisticJoint, f.Statistic == statisticCorrelation && f.Change != "":
+	case f.Statistic == statisticBins, f.Statistic == statisticJoint, (f.Statistic == statisticCorrelation || f.Statistic == statisticMMD) && f.Change != "":
 		return oneLine(f.Change)
 	case f.Change == "":
 		return oneLine(f.Statistic)
@@ -140,6 +140,7 @@ const (
 	statisticBins        = "g"
 	statisticJoint       = "joint"
 	statisticCorrelation = "correlation"
+	statisticMMD         = "mmd"
 )
 
 // effectUnit returns the factor, and the texts before and after an effect.
@@ -147,7 +148,7 @@ func effectUnit(statistic string) (factor float64, before, after string) {
 	switch statistic {
 	case statisticBins:
 		return 1, "PSI ", ""
-	case statisticJoint:
+	case statisticJoint, statisticMMD:
 		return 1, "", " s.d."
 	case statisticCorrelation:
 		return 1, "", ""

@@ -176,6 +176,7 @@ func gateFlags(f *pflag.FlagSet, g *config.Gates) {
 	f.Float64Var(&g.New, "gate-new", g.New, "the share of rows that may have a value that the reference does not have, for features with few values")
 	f.Float64Var(&g.Shape, "gate-shape", g.Shape, "the max other divergence from the reference, as PSI, that does not raise an alarm")
 	f.Float64Var(&g.Joint, "gate-joint", g.Joint, "the quadratic mean of the differences of all means, in standard deviations, that does not raise an alarm; 0: not tested")
+	f.Float64Var(&g.Vector, "gate-vector", g.Vector, "the difference of the distribution of a vector, in standard deviations, that does not raise an alarm; 0: not tested")
 	f.Float64Var(&g.Correlation, "gate-correlation", g.Correlation, "the difference of the correlations of two features that does not raise an alarm; 0: not tested")
 }
 

@@ -109,6 +109,7 @@ func (c *profileCommand) flags(cmd *cobra.Command) {
 	f.StringSliceVar(&c.options.Columns, "columns", nil, "the columns to read (default: all)")
 	f.StringSliceVar(&c.options.Outputs, "outputs", nil, "the columns that are outputs of the model: COLUMN, or COLUMN=TENSOR[ELEMENT] if the model has several")
 	f.StringSliceVar(&c.options.Targets, "target", nil, "columns to leave out: the targets of the training (repeatable)")
+	f.StringSliceVar(&c.options.Vectors, "vector", nil, "tensors to watch as a whole, such as an embedding or an image: all of their elements are one feature (repeatable)")
 	f.StringVar(&c.options.Labels.Column, "label", "", "the column with the true class of each row, for estimates of performance before labels come; it is left out like a target")
 	f.StringVar(&c.options.Labels.Task, "label-task", "", "labels.task of the model's configuration, if it is set")
 	f.StringVar(&c.options.Labels.Output, "label-output", "", "labels.output of the model's configuration, if it is set")

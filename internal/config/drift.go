@@ -45,6 +45,8 @@ type Gates struct {
 
 	Joint       float64 `yaml:"joint" default:"0.05" min:"0" max:"10" doc:"Quadratic mean of the differences of the means of all features with many or evenly spread values, up to 64 of them, in standard deviations. It finds several features that each move by less than their own gate finds soon. 0: not tested."`
 	Correlation float64 `yaml:"correlation" default:"0" min:"0" max:"1.99" doc:"Difference of the correlations of two of these features, measured by the order of the values. It finds what leaves each feature as it was, such as two columns that were swapped. 0.15 is a good start. 0: not tested."`
+
+	Vector float64 `yaml:"vector" default:"0.05" min:"0" max:"10" doc:"Difference of the distribution of a vector (an embedding, an image), in standard deviations along the direction in which it differs most. It needs a profile that was built with vectors. 0: not tested."`
 }
 
 // The choices of drift.calibration.unpromised.

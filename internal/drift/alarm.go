@@ -98,7 +98,7 @@ type alarmLimits struct{ suspect, detect float64 }
 // one window of F features are fixed beforehand: for each feature Q shares of flawed values, in this
 // window alone, and the G gates of its bins in the windows that end here, 1 to maxRun of them:
 // F·(Q + G·maxRun) p-values. With all gates Q is 4 and G is 5: mean, spread, shares, tails, and shape.
-// The correlations of P pairs, and the means together, add (P + 1)·maxRun.
+// The correlations of P pairs, and the means together, add (P + 1)·maxRun, and each vector adds maxRun.
 // If nothing differs by more than the gates, each is below a with a probability of at most a. So
 // with
 //
@@ -111,12 +111,15 @@ type alarmLimits struct{ suspect, detect float64 }
 // raises no alarm.
 //
 // The p-values allow for rows that depend on each other within a window, see halves.go.
-func (o Options) thresholds(features, pairs int) alarmLimits {
+func (o Options) thresholds(features, pairs, vectors int) alarmLimits {
 	windows := o.windows()
 	if o.Breaks {
 		windows /= 1 - breakAlpha
 	}
 	tests := float64(max(1, features))*float64(o.qualities()+o.Gates.bins()*maxRun) + float64(maxRun*o.Gates.together(pairs))
+	if o.Gates.Vector > 0 {
+		tests += float64(maxRun * vectors)
+	}
 	return alarmLimits{
 		suspect: -math.Log(min(suspectEvery, windows) * tests),
 		detect:  -math.Log(windows * tests),

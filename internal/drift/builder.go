@@ -37,13 +37,15 @@ type Builder struct {
 	sampled  uint64
 	blocks   [][]float64 // the sample, blockRows rows each, row by row
 	counted  *counted    // nil: the bins come from the sample
+	vectors  []*vectorColumns
 }
 
 // builderColumn is the place of a column in a row of the sample: one part for a number, several for a
 // text.
 type builderColumn struct {
-	part int
-	text *textColumn // nil: numbers
+	part   int
+	text   *textColumn // nil: numbers
+	vector bool        // it is an element of one of the vectors, which have their own parts
 }
 
 // blockRows is the number of rows by which the sample grows.
@@ -69,6 +71,9 @@ func NewBuilder(features []Feature, o BuilderOptions) *Builder {
 	for i := range b.features {
 		f, c := &b.features[i], &b.columns[i]
 		c.part = len(b.moments)
+		if c.vector = f.Measure == MeasureVector; c.vector {
+			continue
+		}
 		if !f.IsText() {
 			b.moments = append(b.moments, moments{round: rounding(f.Datatype)})
 			continue
@@ -77,6 +82,11 @@ func NewBuilder(features []Feature, o BuilderOptions) *Builder {
 		for range textParts {
 			b.moments = append(b.moments, moments{round: asItIs})
 		}
+	}
+	b.vectors = vectorsOf(b.features, o.Seed)
+	for _, v := range b.vectors {
+		v.parts = len(b.moments)
+		b.moments = append(b.moments, moments{round: asItIs}, moments{round: asItIs})
 	}
 	rowBytes := 8 * max(1, len(b.moments))
 	b.capacity = uint64(max(1, min(o.MaxSampleRows, o.MaxSampleBytes/rowBytes))) //nolint:gosec // positive
@@ -116,6 +126,9 @@ func (b *Builder) AddRow(values []float64, texts []string, missing []bool) {
 	row, full := b.place()
 	for i := range b.columns {
 		c := &b.columns[i]
+		if c.vector {
+			continue
+		}
 		if c.text != nil {
 			b.addText(i, texts[i], missing[i], row, full)
 			continue
@@ -127,6 +140,13 @@ func (b *Builder) AddRow(values []float64, texts []string, missing []bool) {
 		x = b.moments[c.part].add(x)
 		if row != nil {
 			row[c.part] = x
+		}
+	}
+	for _, v := range b.vectors {
+		norm, mean := v.add(values, missing)
+		norm, mean = b.moments[v.parts].add(norm), b.moments[v.parts+1].add(mean)
+		if row != nil {
+			row[v.parts], row[v.parts+1] = norm, mean
 		}
 	}
 }
@@ -222,6 +242,9 @@ func (b *Builder) Profile(meta Meta) *Profile {
 	}
 	if b.counted != nil {
 		p.Sampled, p.Features = p.Rows, b.counted.described(b)
+		for _, v := range b.vectors {
+			p.Vectors = append(p.Vectors, v.vector())
+		}
 		if slices.ContainsFunc(p.Features, func(f Feature) bool { return f.OfText() }) {
 			p.TextBytes = b.o.TextBytes
 		}
@@ -229,13 +252,22 @@ func (b *Builder) Profile(meta Meta) *Profile {
 	}
 	parts := make([]int, 0, len(b.features)) // of a row, by feature of numbers
 	for i := range b.columns {
-		if c := &b.columns[i]; c.text == nil {
+		c := &b.columns[i]
+		if c.vector {
+			continue
+		}
+		if c.text == nil {
 			p.Features = append(p.Features, b.feature(b.features[i], c.part))
 			parts = append(parts, c.part)
 			continue
 		}
 		p.Features = append(p.Features, b.textFeatures(i)...)
 		p.TextBytes = b.o.TextBytes
+	}
+	for _, v := range b.vectors {
+		norm, mean := v.features()
+		p.Features = append(p.Features, b.feature(norm, v.parts), b.feature(mean, v.parts+1))
+		p.Vectors = append(p.Vectors, v.vector())
 	}
 	p.Pairs = pairsOf(p.Features, parts, b.sampled, b.row)
 	return p
@@ -252,7 +284,7 @@ func (b *Builder) feature(f Feature, part int) Feature {
 	}
 	slices.Sort(finite)
 	f.Edges = edges(finite, f.Datatype == "")
-	if !f.OfText() { // a length is not a code, even if few lengths occur
+	if f.Measure == "" { // a length is not a code, even if few lengths occur
 		f.Values = valuesOf(finite, &f)
 	}
 	f.Tails = tailsOf(finite, &f)

@@ -145,5 +145,6 @@ func (o Options) gross() (g Gates, tolerance float64) {
 	if !o.Gates.shares() {
 		g.ShareRatio = 0
 	}
+	g.Vector = min(10, g.Vector*by)
 	return g, min(10, o.Tolerance*by*by) // PSI grows as the square of a shift
 }

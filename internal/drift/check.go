@@ -34,6 +34,14 @@ func CheckWindow(p *Profile, w *Window) error {
 			return bad("feature %s: %v", p.Features[i].Name, err.Msg)
 		}
 	}
+	if len(w.Vectors) != len(p.Vectors) {
+		return bad("it has %d vectors, but the profile has %d", len(w.Vectors), len(p.Vectors))
+	}
+	for i, c := range w.Vectors {
+		if err := c.check(w.Rows); err != nil {
+			return bad("vector %s: %v", p.Vectors[i].Name, infer.Message(err))
+		}
+	}
 	return checkBreaks(p, w)
 }
 

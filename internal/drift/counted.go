@@ -10,6 +10,7 @@ import (
 // counted counts all rows in the bins of another profile, so that there is no sample.
 type counted struct {
 	columns []countedColumn
+	vectors []countedVector
 	failed  error // the rows cannot be counted so
 }
 
@@ -25,8 +26,14 @@ type countedColumn struct {
 // features, instead of a sample in bins of its own. It is called before Add. Errors are Invalid.
 func (b *Builder) CountIn(of *Profile) error {
 	c := &counted{columns: make([]countedColumn, len(b.features))}
-	features := 0
+	features, err := b.countVectors(c, of)
+	if err != nil {
+		return err
+	}
 	for i := range b.features {
+		if b.columns[i].vector {
+			continue
+		}
 		var err error
 		if c.columns[i].like, err = b.features[i].likeIn(of); err != nil {
 			return err
@@ -51,7 +58,7 @@ func (f *Feature) likeIn(of *Profile) ([]Feature, error) {
 	var list []Feature
 	for i := range of.Features {
 		o := &of.Features[i]
-		if o.Kind == f.Kind && o.Tensor == f.Tensor && o.Element == f.Element && o.Datatype == f.Datatype && o.OfText() == f.IsText() {
+		if o.Kind == f.Kind && o.Tensor == f.Tensor && o.Element == f.Element && o.Datatype == f.Datatype && o.OfText() == f.IsText() && (f.OfVector() || o.OfVector()) == (f.Measure == o.Measure && f.OfVector()) {
 			list = append(list, *o)
 		}
 	}
@@ -81,6 +88,9 @@ func (b *Builder) Err() error {
 // addRow counts the values of a row, as they are in the tensors.
 func (c *counted) addRow(b *Builder, values []float64, texts []string, missing []bool) {
 	for i := range c.columns {
+		if b.columns[i].vector {
+			continue
+		}
 		column := &c.columns[i]
 		part := b.columns[i].part
 		if b.columns[i].text != nil {
@@ -96,6 +106,9 @@ func (c *counted) addRow(b *Builder, values []float64, texts []string, missing [
 			x = math.NaN()
 		}
 		column.like[0].Reference.Add(&column.like[0], b.moments[part].add(x))
+	}
+	for i := range c.vectors {
+		c.vectors[i].add(b, values, missing)
 	}
 }
 
@@ -168,6 +181,9 @@ func (c *counted) described(b *Builder) []Feature {
 			}
 			list = append(list, f)
 		}
+	}
+	for i := range c.vectors {
+		list = append(list, c.vectors[i].described(b)...)
 	}
 	return list
 }

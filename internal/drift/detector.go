@@ -23,6 +23,7 @@ type Tumbling struct {
 	scores  []scores                    // of the bins, by feature
 	singles []float64                   // the design effect of one number in the current window, by feature; 0: not judged
 
+	vectors  []*vectorJudge
 	together *together // nil: features are judged one by one only
 	learned  []learned // by feature; nil without a calibration
 	round    round
@@ -38,7 +39,7 @@ func NewDetector(p *Profile, o Options) (*Tumbling, error) {
 	if err := o.check(); err != nil {
 		return nil, err
 	}
-	d := &Tumbling{profile: p, options: o, limits: o.thresholds(len(p.Features), p.numPairs()), together: newTogether(p, &o.Gates)}
+	d := &Tumbling{profile: p, options: o, limits: o.thresholds(len(p.Features), p.numPairs(), len(p.Vectors)), together: newTogether(p, &o.Gates)}
 	d.tracks, d.history = make([][1 + len(qualities)]track, len(p.Features)), make([]history, len(p.Features))
 	d.scores, d.singles = make([]scores, len(p.Features)), make([]float64, len(p.Features))
 	for i := range d.tracks {
@@ -53,6 +54,7 @@ func NewDetector(p *Profile, o Options) (*Tumbling, error) {
 		d.learned = make([]learned, len(p.Features))
 	}
 	d.breaker = d.newBreaker()
+	d.vectors = newVectorJudges(p, &o)
 	return d, nil
 }
 
@@ -97,6 +99,7 @@ func (d *Tumbling) Judge(w Window) Verdict {
 		}
 	}
 	features = append(features, d.judgeTogether(&w)...)
+	features = append(features, d.judgeVectors(&w)...)
 	if d.ending {
 		d.round.next(&w)
 	}
@@ -219,6 +222,11 @@ func (d *Tumbling) all() iter.Seq[*track] {
 				if !yield(&d.tracks[i][j]) {
 					return
 				}
+			}
+		}
+		for _, v := range d.vectors {
+			if !yield(&v.track) {
+				return
 			}
 		}
 		if d.together == nil || !yield(&d.together.joint) {

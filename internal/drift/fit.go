@@ -29,6 +29,7 @@ func (p *Profile) For(version int64) *Profile {
 	}
 	inputs := *p
 	inputs.Features = nil
+	inputs.Vectors = slices.DeleteFunc(slices.Clone(p.Vectors), func(v Vector) bool { return v.Kind == KindOutput })
 	places := make([]int, len(p.Features))
 	for i := range p.Features {
 		if places[i] = -1; p.Features[i].Kind != KindOutput {
@@ -57,6 +58,11 @@ func (p *Profile) Fits(m *infer.Model) error {
 		f := &p.Features[i]
 		if err := f.fits(m); err != nil {
 			wrong = append(wrong, fmt.Sprintf("feature '%.60s': %v", f.Name, err))
+		}
+	}
+	for i := range p.Vectors {
+		if err := p.Vectors[i].fits(m); err != nil {
+			wrong = append(wrong, fmt.Sprintf("vector '%.60s': %v", p.Vectors[i].Name, err))
 		}
 	}
 	if len(wrong) == 0 {

@@ -16,6 +16,7 @@ const (
 	GateJoint  = "joint"  // several features moved a little
 
 	GateCorrelation = "correlation" // of two features
+	GateVector      = "vector"      // a vector has another distribution
 )
 
 // Gates are the largest changes that do not count as drift, by the kind of change. Each is the
@@ -39,6 +40,9 @@ type Gates struct {
 	// with pairs.
 	Joint       float64 `json:"joint,omitempty"`
 	Correlation float64 `json:"correlation,omitempty"`
+	// Vector is a difference of the cosines of a vector, in standard deviations along the direction in which
+	// they differ most.
+	Vector float64 `json:"vector,omitempty"`
 }
 
 // check returns an error about the first gate that is not valid.
@@ -53,6 +57,7 @@ func (g Gates) check() error {
 		{"share of new values", g.New, 0.99},
 		{"joint change", g.Joint, 10},
 		{"correlation", g.Correlation, 1.99},
+		{"change of a vector", g.Vector, 10},
 	} {
 		if !(x.value >= 0 && x.value <= x.max) { // false for NaN too
 			return infer.Errorf(infer.Invalid, "the gate for the %s is %v; expected 0 to %v", x.name, x.value, x.max)

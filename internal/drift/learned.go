@@ -12,6 +12,8 @@ type Learned struct {
 	Round    round            `json:"round"`
 	Features []LearnedFeature `json:"features"`
 	Together []expected       `json:"together,omitempty"`
+	// Vectors are only for the same profile; another one has other cosines.
+	Vectors []vectorStatus `json:"vectors,omitempty"`
 }
 
 // LearnedFeature is what was learned of a feature.
@@ -30,6 +32,10 @@ func LearnedOf(p *Profile, s *Snapshot) *Learned {
 		return nil
 	}
 	l := &Learned{Round: s.Round, Together: s.Expected, Features: make([]LearnedFeature, len(p.Features))}
+	for i := range s.Vectors {
+		v := &s.Vectors[i]
+		l.Vectors = append(l.Vectors, vectorStatus{Usual: v.Usual, Next: v.Next, Pool: v.Pool, Differs: v.Differs})
+	}
 	for i := range p.Features {
 		f := &p.Features[i]
 		l.Features[i] = LearnedFeature{Kind: f.Kind, Name: f.Name, Mean: f.Mean, Variance: f.Variance, Few: f.Values != nil, learned: s.Learned[i]}
@@ -51,6 +57,15 @@ func (l *Learned) Resume(s *Snapshot, p *Profile) error {
 		list[i] = x.learned
 	}
 	s.Learned, s.Round, s.Expected = list, l.Round, l.Together
+	if len(l.Vectors) == len(p.Vectors) && len(s.Vectors) <= len(l.Vectors) {
+		vectors := make([]vectorStatus, len(l.Vectors))
+		copy(vectors, s.Vectors)
+		for i := range vectors {
+			v, from := &vectors[i], &l.Vectors[i]
+			v.Usual, v.Next, v.Pool, v.Differs = from.Usual, from.Next, from.Pool, from.Differs
+		}
+		s.Vectors = vectors
+	}
 	return nil
 }
 

@@ -34,6 +34,17 @@ func Merge(a, b *Profile) (*Profile, error) {
 			return nil, err
 		}
 	}
+	if len(a.Vectors) != len(b.Vectors) {
+		return nil, infer.Errorf(infer.Invalid, "the profiles have %d and %d vectors", len(a.Vectors), len(b.Vectors))
+	}
+	m.Vectors = nil
+	for i := range a.Vectors {
+		v, err := a.Vectors[i].merged(&b.Vectors[i])
+		if err != nil {
+			return nil, err
+		}
+		m.Vectors = append(m.Vectors, v)
+	}
 	return &m, m.check()
 }
 

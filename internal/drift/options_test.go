@@ -1,6 +1,9 @@
 package drift
 
-import "time"
+import (
+	"sync"
+	"time"
+)
 
 // CompleteOptions are complete, for windows by rows.
 func CompleteOptions() Options {
@@ -31,3 +34,32 @@ func NewPairCounts(p *Profile) *PairCounts { return newPairCounts(p.numPairs()) 
 func (x Pairing) See(feature, bin int) { x.see(feature, bin) }
 
 func (x Pairing) End(c *PairCounts) { x.end(c) }
+
+// CountVector counts a row of a vector as a tap does.
+func (w *Window) CountVector(p *Profile, vector int, x []float64, halves Halves) {
+	v := &p.Vectors[vector]
+	cuts := cutsOf.of(p)
+	cuts[vector].count(p, w, halves, func(i int) float64 { return x[v.From+i] })
+}
+
+// cutCache keeps the cuts of profiles.
+type cutCache struct {
+	mu    sync.Mutex
+	known map[*Profile][]*vectorCut
+}
+
+var cutsOf cutCache
+
+func (c *cutCache) of(p *Profile) []*vectorCut {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.known == nil {
+		c.known = map[*Profile][]*vectorCut{}
+	}
+	if c.known[p] == nil {
+		for i := range p.Vectors {
+			c.known[p] = append(c.known[p], p.vectorCut(p.Vectors[i].Kind, p.Vectors[i].Tensor))
+		}
+	}
+	return c.known[p]
+}

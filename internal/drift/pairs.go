@@ -37,7 +37,7 @@ func numPairs(n int) int { return n * (n - 1) / 2 }
 // enough to a normal one for means and products to be tested: there are two bins or more, and none of
 // them is rare.
 func (f *Feature) pairable(s *scores) bool {
-	return !f.OfText() && s.of != nil && s.kurtosis <= maxKurtosis
+	return f.Measure == "" && s.of != nil && s.kurtosis <= maxKurtosis
 }
 
 // pairsOf sums over the rows of a sample. row returns a row, and parts has the index in it for each
@@ -47,7 +47,7 @@ func pairsOf(features []Feature, parts []int, rows uint64, row func(uint64) []fl
 	var all []scores
 	var at []int // in a row, by paired feature
 	for i := range features {
-		if features[i].OfText() {
+		if features[i].Measure != "" {
 			continue
 		}
 		part := parts[0]

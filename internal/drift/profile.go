@@ -38,7 +38,9 @@ type Profile struct {
 	Performance json.RawMessage `json:"performance,omitempty"`
 	// Pairs say how the features depend on each other; nil if they are not known, as in profiles of
 	// earlier releases.
-	Pairs    *Pairs    `json:"pairs,omitempty"`
+	Pairs *Pairs `json:"pairs,omitempty"`
+	// Vectors are the tensors that are watched as a whole.
+	Vectors  []Vector  `json:"vectors,omitempty"`
 	Features []Feature `json:"features"`
 }
 
@@ -60,7 +62,7 @@ type Feature struct {
 	// Datatype is the datatype of the tensor, to which the values were rounded; empty if the
 	// profile was made without a model.
 	Datatype string `json:"datatype,omitempty"`
-	// Measure says what is measured of a text, empty for a number. Then Text has its values; if several
+	// Measure says what is measured of a text or a vector, empty for a number. Then Text has its values; if several
 	// features are measured of one text, only the first of them has it.
 	Measure string      `json:"measure,omitempty"`
 	Text    *TextValues `json:"text,omitempty"`

@@ -143,6 +143,9 @@ func (p *Profile) check() error {
 	if err := p.checkTexts(); err != nil {
 		return err
 	}
+	if err := p.checkVectors(); err != nil {
+		return err
+	}
 	type name struct{ kind, name string }
 	at, named := map[position]string{}, map[name]bool{}
 	for i := range p.Features {
@@ -214,6 +217,8 @@ func (f *Feature) check(sampled uint64) error {
 		return fmt.Errorf("datatype '%.60s', measure '%.60s'; expected a numeric datatype, or BYTES with a measure", f.Datatype, f.Measure)
 	case f.OfText() && !slices.Contains(measured[:], f.Measure) && !f.IsCategory():
 		return fmt.Errorf("measure '%.60s'; expected %s, or one of %s", f.Measure, MeasureCategory, strings.Join(measured[:], ", "))
+	case f.Measure == MeasureVector:
+		return fmt.Errorf("measure '%s', which only columns of a table have", f.Measure)
 	case f.IsCategory() && f.Text == nil:
 		return errors.New("the values of the category are missing")
 	case f.Text != nil && !f.OfText():

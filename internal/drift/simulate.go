@@ -107,7 +107,7 @@ func Simulate(p *Profile, d Detector, rows iter.Seq[Row], o SimulateOptions) ite
 
 // NewWindow returns an empty window that starts and, so far, ends at start.
 func (p *Profile) NewWindow(start time.Time) Window {
-	w := Window{Start: start, End: start, Counts: make([]Counts, len(p.Features))}
+	w := Window{Start: start, End: start, Counts: make([]Counts, len(p.Features)), Vectors: p.newVectors()}
 	for i := range p.Features {
 		w.Counts[i] = p.Features[i].newSplitCounts()
 	}

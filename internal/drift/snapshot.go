@@ -21,6 +21,8 @@ type Snapshot struct {
 	// current round. They are empty without a calibration.
 	Learned []learned `json:"learned,omitempty"`
 	Round   round     `json:"round,omitzero"`
+	// Vectors has the same for the vectors of the profile, in their order.
+	Vectors []vectorStatus `json:"vectors,omitempty"`
 	// Expected is the same for several features together: their means, then the correlations by paired feature.
 	Expected []expected `json:"expected,omitempty"`
 }
@@ -65,6 +67,12 @@ func (d *Tumbling) Snapshot() Snapshot {
 	}
 	if t := d.together; t != nil {
 		t.saved(&s, d.profile)
+	}
+	for _, v := range d.vectors {
+		s.Vectors = append(s.Vectors, v.past.clone())
+		if !v.track.idle() {
+			s.Findings = append(s.Findings, FindingStatus{Feature: v.of.Name, Kind: v.of.Kind, Statistic: StatisticMMD, track: v.track})
+		}
 	}
 	return s
 }
@@ -117,6 +125,12 @@ func Restore(p *Profile, o Options, s Snapshot) (*Tumbling, error) {
 		for k, i := range p.Pairs.Features {
 			places[key{p.Features[i].Name, p.Features[i].Kind, StatisticCorrelation}] = &t.correlations[k]
 		}
+	}
+	if err := d.resumeVectors(s.Vectors); err != nil {
+		return nil, err
+	}
+	for _, v := range d.vectors {
+		places[key{v.of.Name, v.of.Kind, StatisticMMD}] = &v.track
 	}
 	for _, saved := range s.Findings {
 		bad := func(why string) error {

@@ -82,7 +82,7 @@ func TestThresholds(t *testing.T) {
 		t.Helper()
 		o := CompleteOptions()
 		change(&o)
-		got := o.thresholds(features, 0)
+		got := o.thresholds(features, 0, 0)
 		if want := -logOf(perT); !near(got.detect, want) || got.suspect < got.detect {
 			t.Errorf("%+v: got %+v, want detection at %v", o, got, want)
 		}

@@ -33,7 +33,7 @@ type TapOptions struct {
 type Tap struct {
 	o               TapOptions
 	inputs, outputs []cut // by the tensor's index in the model
-	texts           bool  // one of them has texts
+	texts, vectors  bool  // one of them has texts, or is a vector
 	scratch         sync.Pool
 
 	mu      sync.Mutex // guards the next fields
@@ -58,7 +58,11 @@ type cut struct {
 	width    int     // bytes of them
 	read     func([]byte) float64
 	text     *textCut // nil: numbers, of which the fields above are
+	vector   *vectorCut
 }
+
+// empty reports whether nothing of the tensor is copied.
+func (c *cut) empty() bool { return len(c.places) == 0 && c.vector == nil }
 
 // place is a feature within a cut.
 type place struct{ feature, at int }
@@ -87,13 +91,48 @@ func NewTap(o TapOptions) *Tap {
 		}
 		for j := range specs {
 			if specs[j].Name == f.Tensor {
+				if f.OfVector() {
+					continue
+				}
 				cuts[j].add(&specs[j], place{i, f.Element}, o.Profile.TextBytes)
 				t.texts = t.texts || cuts[j].text != nil
 			}
 		}
 	}
+	t.addVectors()
 	t.scratch.New = func() any { return &scratch{cursors: make([]cursor, len(t.inputs)+len(t.outputs))} }
 	return t
+}
+
+// addVectors adds the vectors of the profile.
+func (t *Tap) addVectors() {
+	for i, s := range t.o.Model.Inputs {
+		t.vectors = t.inputs[i].addVector(&s, t.o.Profile.vectorCut(KindInput, s.Name)) || t.vectors
+	}
+	for i, s := range t.o.Model.Outputs {
+		t.vectors = t.outputs[i].addVector(&s, t.o.Profile.vectorCut(KindOutput, s.Name)) || t.vectors
+	}
+}
+
+// addVector reports whether there is a vector.
+func (c *cut) addVector(s *infer.TensorSpec, v *vectorCut) bool {
+	if v == nil {
+		return false
+	}
+	c.span(s, v.from, v.from+v.size)
+	c.vector = v
+	return true
+}
+
+// span extends the cut of a tensor of numbers.
+func (c *cut) span(s *infer.TensorSpec, from, to int) {
+	if c.empty() {
+		c.rows = len(s.Shape) > 0 && s.Shape[0] < 0
+		c.size, c.read = s.DType.Size(), infer.NumberReader(s.DType)
+		c.from, c.to = from, to
+	}
+	c.from, c.to = min(c.from, from), max(c.to, to)
+	c.width = (c.to - c.from) * c.size
 }
 
 func (c *cut) add(s *infer.TensorSpec, p place, textBytes int) {
@@ -129,9 +168,15 @@ func (t *Tap) Offer(req *infer.Request, resp *infer.Response) {
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if !agree || len(t.waiting)+t.size(req, resp, take) > t.o.MaxBytes {
-		t.dropped += uint64(take) //nolint:gosec // not negative
-		return
+	if room := t.o.MaxBytes - len(t.waiting); !agree || t.size(req, resp, take) > room {
+		fits := 0
+		if agree && t.vectors { // a row may be so large that only some have room
+			fits = t.fitting(req, resp, room)
+		}
+		t.dropped += uint64(take - fits) //nolint:gosec // not negative
+		if take = fits; take == 0 {
+			return
+		}
 	}
 	t.waiting = t.put(t.waiting, nil, req, resp, n, take)
 }
@@ -146,6 +191,12 @@ func (t *Tap) size(req *infer.Request, resp *infer.Response, take int) int {
 		row += t.outputs[resp.Outputs[i].Index].width
 	}
 	return headBytes + len(t.inputs) + len(t.outputs) + take*row
+}
+
+// fitting returns how many rows of a request have room.
+func (t *Tap) fitting(req *infer.Request, resp *infer.Response, room int) int {
+	head := t.size(req, resp, 0)
+	return max(0, room-head) / max(1, t.size(req, resp, 1)-head)
 }
 
 // rowsOf returns the number of rows of a request, and whether its tensors agree. They do not if an
@@ -164,7 +215,7 @@ func (t *Tap) rowsOf(req *infer.Request, resp *infer.Response) (n int, agree boo
 
 // count updates the max number of rows, -1 for none yet, with those of a tensor.
 func (c *cut) count(x *infer.Tensor, n int, agree bool) (int, bool) {
-	if len(c.places) == 0 {
+	if c.empty() {
 		return n, agree
 	}
 	rows := 1
@@ -221,7 +272,7 @@ func (t *Tap) put(dst []byte, cursors []cursor, req *infer.Request, resp *infer.
 // putOutputs appends the outputs in the model's order, not the caller's.
 func (t *Tap) putOutputs(dst []byte, cursors []cursor, resp *infer.Response, row, n int) []byte {
 	for at := range t.outputs {
-		if len(t.outputs[at].places) == 0 {
+		if t.outputs[at].empty() {
 			continue
 		}
 		for i := range resp.Outputs {
@@ -236,7 +287,7 @@ func (t *Tap) putOutputs(dst []byte, cursors []cursor, resp *infer.Response, row
 
 // append appends a row of a tensor. at is the tensor's cursor.
 func (c *cut) append(dst []byte, cursors []cursor, at int, x *infer.Tensor, row, rows int) []byte {
-	if len(c.places) == 0 {
+	if c.empty() {
 		return dst
 	}
 	if c.text != nil {
@@ -277,7 +328,7 @@ func (t *Tap) count(w *Window, split *Splitter, limit uint64) (rows uint64) {
 			t.marks = t.rest[headBytes : headBytes+len(t.inputs)+len(t.outputs)]
 			t.rest = t.rest[headBytes+len(t.marks):]
 		}
-		t.rest = t.addRow(w.Counts, split.Next(t.user), t.rest)
+		t.rest = t.addRow(w, split.Next(t.user), t.rest)
 		if t.user != 0 {
 			w.Known++
 		}
@@ -289,6 +340,17 @@ func (t *Tap) count(w *Window, split *Splitter, limit uint64) (rows uint64) {
 	return rows
 }
 
+// addVector counts the vector of a row.
+func (t *Tap) addVector(w *Window, c *cut, mark byte, halves Halves, left []byte) {
+	if mark == absent {
+		c.vector.missing(t.o.Profile, w)
+		return
+	}
+	from := (c.vector.from - c.from) * c.size
+	row := left[from : from+c.vector.size*c.size]
+	c.vector.count(t.o.Profile, w, halves, func(i int) float64 { return c.read(row[i*c.size:]) })
+}
+
 // cut returns the cut for the i-th mark of a record.
 func (t *Tap) cut(i int) *cut {
 	if i < len(t.inputs) {
@@ -298,11 +360,15 @@ func (t *Tap) cut(i int) *cut {
 }
 
 // addRow counts one row and returns the rest.
-func (t *Tap) addRow(counts []Counts, halves Halves, left []byte) []byte {
+func (t *Tap) addRow(w *Window, halves Halves, left []byte) []byte {
+	counts := w.Counts
 	for i, mark := range t.marks {
 		c := t.cut(i)
-		if len(c.places) == 0 || mark == unknown {
+		if c.empty() || mark == unknown {
 			continue
+		}
+		if c.vector != nil {
+			t.addVector(w, c, mark, halves, left)
 		}
 		if c.text != nil && mark == given {
 			left = t.addTexts(c.text, counts, halves, left)

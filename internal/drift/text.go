@@ -137,7 +137,9 @@ func (t *Text) Of(f *Feature) float64 {
 func (f *Feature) IsCategory() bool { return f.Measure == MeasureCategory }
 
 // OfText reports whether the feature is measured of a text.
-func (f *Feature) OfText() bool { return f.Measure != "" }
+func (f *Feature) OfText() bool {
+	return f.Measure != "" && f.Measure != MeasureVector && !f.OfVector()
+}
 
 // IsText reports whether a feature for a Builder is a column of texts.
 func (f *Feature) IsText() bool { return f.Measure == MeasureText || f.Datatype == "BYTES" }

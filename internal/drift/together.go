@@ -14,6 +14,7 @@ import (
 const (
 	StatisticJoint       = "joint"       // several means moved, each by little
 	StatisticCorrelation = "correlation" // of a feature with another one
+	StatisticMMD         = "mmd"         // of a vector
 
 	KindJoint    = "joint"
 	JointFeature = "several features"
@@ -21,7 +22,7 @@ const (
 
 // IsDrift reports whether a statistic is about drift, and not about the quality of data.
 func IsDrift(statistic string) bool {
-	return statistic == StatisticG || statistic == StatisticJoint || statistic == StatisticCorrelation
+	return statistic == StatisticG || statistic == StatisticJoint || statistic == StatisticCorrelation || statistic == StatisticMMD
 }
 
 // together judges the paired features of a profile together: their means, and their correlations.

@@ -20,6 +20,8 @@ type Window struct {
 	Known uint64 `json:"known,omitempty"`
 	// Pairs are the sums for the pairs of the profile; nil if they are not counted.
 	Pairs *PairCounts `json:"pairs,omitempty"`
+	// Vectors are the sums for the vectors of the profile, in their order.
+	Vectors []*VectorCounts `json:"vectors,omitempty"`
 }
 
 // Detector judges one window after the other. It has no clock and does no I/O: the same windows in

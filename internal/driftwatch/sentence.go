@@ -25,7 +25,7 @@ func sentence(f *drift.Finding) string {
 	switch f.Statistic {
 	case drift.StatisticJoint:
 		return f.Change
-	case drift.StatisticCorrelation:
+	case drift.StatisticCorrelation, drift.StatisticMMD:
 		return f.Feature + ": " + f.Change
 	default:
 	}

@@ -235,7 +235,7 @@ func (w *Watcher) anew(s drift.Stream, err error) {
 func DetectorOptions(c *config.Drift, streams int) drift.Options {
 	g := c.Limits()
 	o := drift.Options{
-		Gates:     drift.Gates{Mean: g.Mean, Spread: g.Spread, ShareRatio: g.ShareRatio, ShareGain: g.ShareGain, New: g.New, Joint: g.Joint, Correlation: g.Correlation},
+		Gates:     drift.Gates{Mean: g.Mean, Spread: g.Spread, ShareRatio: g.ShareRatio, ShareGain: g.ShareGain, New: g.New, Joint: g.Joint, Correlation: g.Correlation, Vector: g.Vector},
 		Tolerance: g.Shape, QualityTolerance: c.QualityTolerance, RangeTolerance: c.RangeTolerance,
 		FalseAlarmEvery: c.FalseAlarmEvery, Window: c.Window, FalseAlarmWindows: float64(c.FalseAlarmWindows),
 		Streams: streams, MinRows: uint64(c.MinRows), Recover: c.Recover, Breaks: c.Breaks, Onset: true, //nolint:gosec // not negative

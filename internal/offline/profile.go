@@ -40,6 +40,7 @@ type ProfileOptions struct {
 	Outputs []string // columns that are outputs: COLUMN or, with a model, COLUMN=PLACE
 	Targets []string // columns to leave out: the targets of the training
 	Labels  LabelOptions
+	Vectors []string // tensors that are watched as a whole; all of their elements must have a column
 	// Evaluator computes the outputs that are not in the table. It must have the same model. nil:
 	// they are left out. If that is not possible, it is an error with NeedOutputs, and a note
 	// without.
@@ -228,6 +229,9 @@ func openTable(in io.Reader, o ProfileOptions) (*tabular.Reader, []ColumnUse, er
 	}
 	for _, text := range m.Warnings {
 		o.note(text)
+	}
+	if err := asVectors(m, &o); err != nil {
+		return nil, nil, err
 	}
 	features, used := m.Features()
 	asText := make([]bool, len(features))
