@@ -1,6 +1,6 @@
 # Targets for people and for CI. `make` without a target lists them.
 .DEFAULT_GOAL := help
-.PHONY: help setup build run test check lint fmt proto soak swap kill-rollouts demo-drift demo-loop clients-python examples-export bench bench-peers bench-peers-setup bench-shadow bench-consoles bench-stress bench-many bench-batching bench-drift bench-drift-rivals bench-grpc bench-rollouts bench-rollouts-digits bench-cost bench-micro bench-compare real-models conformance openapi-check mlflow-check docs-site console console-check test-console pgo clean
+.PHONY: help setup build run test check lint fmt proto soak swap kill-rollouts kill-loop demo-drift demo-loop clients-python examples-export bench bench-peers bench-peers-setup bench-shadow bench-consoles bench-stress bench-many bench-batching bench-drift bench-drift-rivals bench-grpc bench-rollouts bench-rollouts-digits bench-cost bench-micro bench-compare real-models conformance openapi-check mlflow-check docs-site console console-check test-console pgo clean
 
 modules := . benchmarks
 golangci_version := v2.15.0
@@ -65,6 +65,9 @@ swap: setup ## edit routes, reload, load and unload every 50 ms under full load 
 KILLS := 1000
 kill-rollouts: setup ## kill gateways with kill -9 in each state of a rollout, KILLS=1000 times in each
 	go test -count=1 -timeout 0 -parallel 4 -v -run '^TestKillRolloutStates$$' ./cmd/gateway -rollout-kills $(KILLS)
+
+kill-loop: setup ## kill a gateway with kill -9 in each state of retrainings, KILLS=1000 times; make test does it 36 times
+	go test -count=1 -timeout 0 -v -run '^TestKillRetraining$$' ./cmd/gateway -loop-kills $(KILLS)
 
 demo-drift: setup ## send real rows, changed in three ways, through a gateway: check what it detects and delivers, also across kills
 	go test -count=1 -v -run '^TestDriftOnRealData$$' ./cmd/gateway

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"encoding/json"
+	"flag"
 	"fmt"
 	"net/http"
 	"os"
@@ -32,7 +33,12 @@ func train() int {
 	target := os.Getenv("SLUICE_URL") + "/api/" + path
 	model := onnxgen.Scale(float32(doc.Seed%1000) + 2).Bytes()
 	for range 2 { // the answer may have been lost
-		resp, err := http.Post(target, "application/octet-stream", bytes.NewReader(model)) //nolint:gosec // a URL of the document
+		req, err := http.NewRequest(http.MethodPost, target, bytes.NewReader(model)) //nolint:gosec // a URL of the document
+		if err != nil {
+			return 1
+		}
+		req.Header.Set("Authorization", "Bearer "+doc.Token)
+		resp, err := http.DefaultClient.Do(req)
 		if err != nil || resp.StatusCode/100 != 2 {
 			return 1
 		}
@@ -42,8 +48,10 @@ func train() int {
 	return 0
 }
 
-// TestKillRetraining kills the gateway in each state of a retraining. The next start goes on: one version, one comparison, one end, and no
-// program is left.
+var loopKills = flag.Int("loop-kills", 36, "how often TestKillRetraining kills the gateway, at least")
+
+// TestKillRetraining kills the gateway in each state of retrainings. The next start goes on: of each request that was answered 2xx there is one version,
+// one comparison and one end, the token of its trainer is valid until then and not longer, and no program is left.
 func TestKillRetraining(t *testing.T) {
 	repository, data := t.TempDir(), filepath.Join(t.TempDir(), "data")
 	if err := onnxgen.Scale(1).As("reg").Write(repository, 1); err != nil {
@@ -58,13 +66,16 @@ func TestKillRetraining(t *testing.T) {
 		"defaults: {instances: 1, warmup: false}\nretrain: {retry: 50ms}\nmodels: {reg: {retrain: {trainer: exec, attempts: 50, exec: {command: [%q], env: [%s]}}}}\n", self, asTrainer))
 	k.start(t)
 	order := []string{api.RetrainRequested, api.RetrainAccepted, api.RetrainRunning, api.RetrainRegistered, api.RetrainJudged, api.RetrainFinished}
-	for i := range 2 * len(order) {
+	ids := map[string]bool{}
+	for i, all := 0, 0; all < *loopKills; i++ {
 		id := k.askRetraining(t)
+		ids[id] = true
 		killed := 0
 		for j := i % len(order); j < len(order); j++ {
 			k.awaitRetraining(t, id, order[j:])
 			k.stop(t)
 			killed++
+			all++
 			k.start(t)
 		}
 		r := k.awaitRetraining(t, id, order[len(order)-1:])
@@ -73,9 +84,37 @@ func TestKillRetraining(t *testing.T) {
 		}
 		k.wantRetrained(t, id)
 	}
+	k.wantAll(t, ids)
 	k.stop(t)
 	if verified := command(t, "", []string{"journal", "verify", "--data-dir", data}); verified.code != exitOK {
 		t.Errorf("%+v", verified)
+	}
+}
+
+// wantAll checks that there are the retrainings that were answered, and no others, each with a version of its own, and that no token is valid.
+func (k *killed) wantAll(t *testing.T, ids map[string]bool) {
+	t.Helper()
+	var list []api.Retraining
+	k.control(t, http.MethodGet, "/api/v1/retrainings?model=reg", "", &list)
+	versions := map[int64]bool{}
+	for i := range list {
+		r := &list[i]
+		if !ids[r.ID] || r.State != api.RetrainFinished || versions[r.Candidate] {
+			t.Errorf("%+v", *r)
+		}
+		versions[r.Candidate] = true
+	}
+	var stored []api.VersionInfo
+	k.control(t, http.MethodGet, "/api/v1/models/reg/versions", "", &stored)
+	if len(list) != len(ids) || len(stored) != len(ids)+1 {
+		t.Errorf("%d retrainings and %d versions of %d requests", len(list), len(stored), len(ids))
+	}
+	var callers []api.Caller
+	k.control(t, http.MethodGet, "/api/v1/callers", "", &callers)
+	for _, c := range callers {
+		if strings.HasPrefix(c.Name, "retrain:") {
+			t.Errorf("%s may still call", c.Name)
+		}
 	}
 }
 
