@@ -2,6 +2,8 @@ package api
 
 import (
 	"encoding/json"
+	"slices"
+	"strings"
 	"time"
 )
 
@@ -112,8 +114,24 @@ type SignalProgress struct {
 	// Suppressed counts the requests that this one holds back, one for each version and
 	// cause.
 	Suppressed int `json:"suppressed,omitempty"`
-	// Also are the first of those: further causes of the same request.
+	// Also are the first of those: further causes of the same request. An entry with the version, the role and the cause of the signal has
+	// features of its own problem that were detected later.
 	Also []SignalAlso `json:"also,omitempty"`
+}
+
+// Lists reports whether a signal has a feature, "input a" for example: among its findings, or among further ones of its own problem.
+func (s *Signal) Lists(feature string) bool {
+	for i := range s.Features {
+		if f := &s.Features[i]; strings.TrimSpace(f.Kind+" "+f.Feature) == feature {
+			return true
+		}
+	}
+	for i := range s.Also {
+		if a := &s.Also[i]; a.Cause == s.Cause && a.Version == s.Version && slices.Contains(a.Features, feature) {
+			return true
+		}
+	}
+	return false
 }
 
 // MaxSignalAlso is the max number of further causes that a signal lists.

@@ -1,6 +1,7 @@
 package signals_test
 
 import (
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -43,6 +44,38 @@ func TestRequestsAreHeldBack(t *testing.T) {
 		b.wantEvents(api.EventRetrainRequested, api.EventRetrainSuppressed, api.EventRetrainSuppressed, api.EventRetrainRequested,
 			api.EventRetrainDelivered, api.EventRetrainDelivered, api.EventRetrainClosed,
 			api.EventRetrainRequested, api.EventRetrainDelivered, api.EventRetrainSuppressed)
+	})
+}
+
+// TestFurtherFeatures: features of the same problem that are detected later are listed once, without a second delivery, until the request is closed.
+func TestFurtherFeatures(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := start(t, nil)
+		s := drift("iris", 1, 0)
+		id := b.detect(s)
+		sleep(time.Minute)
+		wider := s
+		wider.Features = append(slices.Clone(s.Features), api.SignalFinding{Kind: "input", Feature: "later"})
+		for range 3 {
+			if out, err := b.Detected(wider); err != nil || out.New || out.HeldBack != "" || out.ID != id {
+				t.Errorf("%+v %v", out, err)
+			}
+			b.stop()
+			b.again()
+		}
+		r := b.want(id, api.SignalDelivered, 1)
+		if len(r.Also) != 1 || !slices.Equal(r.Also[0].Features, []string{"input later"}) || r.Suppressed != 0 {
+			t.Errorf("%+v", r.Also)
+		}
+		b.wantEvents(api.EventRetrainRequested, api.EventRetrainDelivered, api.EventRetrainSuppressed)
+		b.close(id)
+		wider.Features = append(wider.Features, api.SignalFinding{Kind: "input", Feature: "too late"})
+		if _, err := b.Detected(wider); err != nil {
+			t.Error(err)
+		}
+		if r := b.want(id, api.SignalClosed, 1); len(r.Also) != 1 {
+			t.Errorf("%+v", r.Also)
+		}
 	})
 }
 

@@ -67,7 +67,7 @@ func (o *Outbox) detected(s api.SignalData, why string, by api.Actor) (Outcome, 
 	known := o.store.Known(s.ID)
 	o.mu.Unlock()
 	if known {
-		return out, nil
+		return out, o.join(s)
 	}
 	e := api.Event{Type: api.EventQualityViolated, Actor: by}
 	if by.Actor != "" {

@@ -154,6 +154,10 @@ func (s *Store) suppressed(e api.Event) error {
 	if m == nil || m.last.ID != after.HeldBackBy || e.Subject != subject+after.HeldBackBy {
 		return fmt.Errorf("held_back_by is %.100q, which is not the model's last request", after.HeldBackBy)
 	}
+	if after.ID == after.HeldBackBy {
+		m.joined(alsoOf(e, &after))
+		return nil
+	}
 	key := suppressed{after.Version, after.Cause, after.Role}
 	if _, ok := m.suppressed[key]; !ok {
 		m.suppressed[key] = struct{}{}
@@ -165,12 +169,14 @@ func (s *Store) suppressed(e api.Event) error {
 	return nil
 }
 
+// maxAlsoFeatures is the max number of features of an entry of also.
+const maxAlsoFeatures = 20
+
 // alsoOf describes a request that was held back.
 func alsoOf(e api.Event, after *api.SignalSuppression) api.SignalAlso {
-	const most = 20 // features
 	x := api.SignalAlso{Cause: after.Cause, Version: after.Version, Role: after.Role, Began: after.Began, At: e.Time, Why: after.Why, Features: []string{}}
-	for _, f := range after.Features[:min(len(after.Features), most)] {
-		x.Features = append(x.Features, strings.TrimSpace(f.Kind+" "+f.Feature))
+	for _, f := range after.Features[:min(len(after.Features), maxAlsoFeatures)] {
+		x.Features = append(x.Features, nameOf(&f))
 	}
 	return x
 }
