@@ -124,6 +124,27 @@ func TestSubtractTexts(t *testing.T) {
 	if diff := cmp.Diff(rounded(t, whole), rounded(t, again)); diff != "" {
 		t.Errorf("(-whole +again)\n%s", diff)
 	}
+	// A rest without any value of the category, and with a single value.
+	for _, left := range [][]string{{"", ""}, {"", "a"}, {"b", "a"}} {
+		tail := textsOf(t, left, []string{"x", "yz"}, first)
+		whole, err := drift.Merge(tail, second)
+		if err != nil {
+			t.Fatal(err)
+		}
+		rest, err := drift.Subtract(whole, second)
+		if err != nil {
+			t.Errorf("a rest of %q: %v", left, err)
+			continue
+		}
+		again, err := drift.Merge(rest.Profile, second)
+		if err != nil {
+			t.Errorf("a rest of %q: %v", left, err)
+			continue
+		}
+		if diff := cmp.Diff(rounded(t, whole), rounded(t, again)); diff != "" {
+			t.Errorf("a rest of %q (-whole +again)\n%s", left, diff)
+		}
+	}
 	if _, err := drift.Subtract(first, textsOf(t, []string{"only in the second"}, comments[:1], first)); infer.CodeOf(err) != infer.Invalid || !strings.Contains(infer.Message(err), "feature 'word': a value of the part") {
 		t.Error(err)
 	}
