@@ -34,9 +34,6 @@ func Merge(a, b *Profile) (*Profile, error) {
 			return nil, err
 		}
 	}
-	if len(a.Vectors) != len(b.Vectors) {
-		return nil, infer.Errorf(infer.Invalid, "the profiles have %d and %d vectors", len(a.Vectors), len(b.Vectors))
-	}
 	m.Vectors = nil
 	for i := range a.Vectors {
 		v, err := a.Vectors[i].merged(&b.Vectors[i])
@@ -56,6 +53,8 @@ func mergeable(a, b *Profile) error {
 		return infer.Errorf(infer.Invalid, "the outputs are those of version %d, and of version %d", a.OutputsOf, b.OutputsOf)
 	case len(a.Features) != len(b.Features):
 		return infer.Errorf(infer.Invalid, "the profiles have %d and %d features", len(a.Features), len(b.Features))
+	case len(a.Vectors) != len(b.Vectors):
+		return infer.Errorf(infer.Invalid, "the profiles have %d and %d vectors", len(a.Vectors), len(b.Vectors))
 	case a.Sampled != a.Rows || b.Sampled != b.Rows:
 		return infer.Errorf(infer.Invalid, "only a sample of the rows is in the bins of a profile; build it again with the bins of another one, which counts all")
 	case a.TextBytes != b.TextBytes:

@@ -52,6 +52,13 @@ func Subtract(whole, part *Profile) (*Subtracted, error) {
 			s.Texts = append(s.Texts, f.Name)
 		}
 	}
+	for i := range whole.Vectors { // of the part too, see mergeable
+		v, err := whole.Vectors[i].without(&part.Vectors[i])
+		if err != nil {
+			return nil, err
+		}
+		rest.Vectors = append(rest.Vectors, v)
+	}
 	return s, rest.check()
 }
 

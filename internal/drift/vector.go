@@ -221,6 +221,29 @@ func (v *Vector) merged(o *Vector) (Vector, error) {
 	return m, nil
 }
 
+// without returns the vector without the rows of another one, which are among its own. The sums are exact. Fourth has a rounding error, and is
+// at least 0.
+func (v *Vector) without(o *Vector) (Vector, error) {
+	if !v.like(o) {
+		return Vector{}, infer.Errorf(infer.Invalid, "vector '%.60s' has other cosines in the part", v.Name)
+	}
+	if o.Rows > v.Rows {
+		return Vector{}, infer.Errorf(infer.Invalid, "vector '%.60s': the part has %d rows, the whole %d", v.Name, o.Rows, v.Rows)
+	}
+	r := v.empty()
+	r.Rows = v.Rows - o.Rows
+	for i := range r.Sums {
+		r.Sums[i] = v.Sums[i] - o.Sums[i]
+	}
+	for i := range r.Products {
+		r.Products[i] = v.Products[i] - o.Products[i]
+	}
+	if r.Rows > 0 {
+		r.Fourth = max(0, (v.Fourth*float64(v.Rows)-o.Fourth*float64(o.Rows))/float64(r.Rows))
+	}
+	return r, nil
+}
+
 // check returns an error about the first value that is not valid, for a profile with so many sampled rows.
 func (v *Vector) check(sampled uint64) error {
 	dtype, known := infer.ParseDType(v.Datatype)

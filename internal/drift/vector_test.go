@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"reflect"
 	"strconv"
+	"strings"
 	"testing"
 
 	"sluice.io/sluice/internal/drift"
@@ -42,6 +43,19 @@ func TestVectorsMergeExactly(t *testing.T) {
 	}
 	if !reflect.DeepEqual(a.Sums, first.Vectors[0].Sums) {
 		t.Error("rows counted in the cosines of their own profile have other sums")
+	}
+	part := counted(rows[:200])
+	rest, err := drift.Subtract(merged, part)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, want := rest.Profile.Vectors[0], counted(rows[200:]).Vectors[0]
+	if c.Rows != want.Rows || !reflect.DeepEqual(c.Sums, want.Sums) || !reflect.DeepEqual(c.Products, want.Products) || math.Abs(c.Fourth-want.Fourth) > 1e-9*want.Fourth {
+		t.Error("the rest without a part is not that of its own rows")
+	}
+	part.Vectors[0].Seed++
+	if _, err := drift.Subtract(merged, part); err == nil || !strings.Contains(err.Error(), "other cosines") {
+		t.Errorf("a part with other cosines: %v", err)
 	}
 	var text bytes.Buffer
 	if err := merged.Write(&text); err != nil {
