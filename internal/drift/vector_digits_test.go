@@ -207,9 +207,9 @@ func blur(x [64]float64) (b [64]float64) {
 // TestVectorPValues measures how often clean windows have small p-values.
 func TestVectorPValues(t *testing.T) {
 	t.Parallel()
-	windows := 100
+	windows, large := 40, 1000
 	if os.Getenv("SLUICE_LONG") != "" {
-		windows = 10_000
+		windows, large = 10_000, 10_000
 	}
 	digits := &digitsSource{readDigits(t), rand.New(rand.NewPCG(3, 4))}
 	rng := rand.New(rand.NewPCG(5, 6))
@@ -228,7 +228,7 @@ func TestVectorPValues(t *testing.T) {
 		},
 	}
 	for name, next := range laws {
-		for _, ref := range []int{500, 10_000} {
+		for _, ref := range []int{500, large} {
 			for _, rows := range []int{50, 500} {
 				small := [4]int{}
 				const profiles = 2
