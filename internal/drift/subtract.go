@@ -77,8 +77,8 @@ func sourceWithout(whole, part string) string {
 }
 
 // notPart is the error about a feature of which the part has more than the whole.
-func notPart(f *Feature, of string) *infer.Error {
-	return infer.Errorf(infer.Invalid, "feature '%.60s': %s is not a part of that of the whole, so its rows are not among those of the whole", f.Name, of)
+func notPart(f *Feature, more string) *infer.Error {
+	return infer.Errorf(infer.Invalid, "feature '%.60s': the part has %s the whole, so its rows are not among those of the whole", f.Name, more)
 }
 
 // without returns a feature without the rows of a part.
@@ -90,7 +90,7 @@ func (s *Subtracted) without(f *Feature, rows int64, o *Feature, fewer int64) (F
 		return Feature{}, err
 	}
 	if (f.Text == nil) != (o.Text == nil) || f.Values != nil && o.Values == nil {
-		return Feature{}, notPart(f, "the list of its values in the part")
+		return Feature{}, notPart(f, "other values than")
 	}
 	r := *f
 	var err error
@@ -100,12 +100,12 @@ func (s *Subtracted) without(f *Feature, rows int64, o *Feature, fewer int64) (F
 	n, k := float64(rows)-f.Read.count(), float64(fewer)-o.Read.count()
 	switch {
 	case k > n:
-		return Feature{}, notPart(f, "the number of finite values of the part")
+		return Feature{}, notPart(f, "more finite values than")
 	case k == n:
 		r.Min, r.Max, r.Mean, r.Variance = 0, 0, 0, 0
 	case k > 0:
 		if o.Min < f.Min || o.Max > f.Max {
-			return Feature{}, notPart(f, "the range of the part")
+			return Feature{}, notPart(f, "a wider range than")
 		}
 		if o.Min == f.Min || o.Max == f.Max {
 			s.Ranges = append(s.Ranges, f.Name)
@@ -116,7 +116,7 @@ func (s *Subtracted) without(f *Feature, rows int64, o *Feature, fewer int64) (F
 	r.Reference = f.Reference.around(f.Mean, r.Mean)
 	moved := o.Reference.around(o.Mean, r.Mean)
 	if !r.Reference.subtract(&moved) {
-		return Feature{}, notPart(f, "a count of the part")
+		return Feature{}, notPart(f, "more rows in a bin than")
 	}
 	return r, nil
 }
@@ -124,7 +124,7 @@ func (s *Subtracted) without(f *Feature, rows int64, o *Feature, fewer int64) (F
 // withoutOdd subtracts values that are not finite.
 func (f *Feature) withoutOdd(a, b *Odd) (Odd, error) {
 	if b.Missing > a.Missing || b.NaN > a.NaN || b.PosInf > a.PosInf || b.NegInf > a.NegInf {
-		return Odd{}, notPart(f, "the number of missing or infinite values of the part")
+		return Odd{}, notPart(f, "more missing or infinite values than")
 	}
 	return Odd{a.Missing - b.Missing, a.NaN - b.NaN, a.PosInf - b.PosInf, a.NegInf - b.NegInf}, nil
 }

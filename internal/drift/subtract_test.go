@@ -145,7 +145,7 @@ func TestSubtractTexts(t *testing.T) {
 			t.Errorf("a rest of %q (-whole +again)\n%s", left, diff)
 		}
 	}
-	if _, err := drift.Subtract(first, textsOf(t, []string{"only in the second"}, comments[:1], first)); infer.CodeOf(err) != infer.Invalid || !strings.Contains(infer.Message(err), "feature 'word': a value of the part") {
+	if _, err := drift.Subtract(first, textsOf(t, []string{"only in the second"}, comments[:1], first)); infer.CodeOf(err) != infer.Invalid || !strings.Contains(infer.Message(err), "feature 'word': the part has a value that is not in the whole") {
 		t.Error(err)
 	}
 }
@@ -176,11 +176,11 @@ func TestProfilesThatCannotBeSubtracted(t *testing.T) {
 	f("4 and 3 features", changed(func(p *drift.Profile) { p.Features = p.Features[:3] }))
 	f("feature 'rare' is in only one", changed(func(p *drift.Profile) { p.Features[3].Element = 1 }))
 	f("feature 'normal' has other bins", changed(func(p *drift.Profile) { p.Features[0].Edges = p.Features[0].Edges[1:] }))
-	f("feature 'normal': the range of the part", changed(func(p *drift.Profile) { p.Features[0].Max = 1e9 }))
-	f("feature 'rare': the number of missing or infinite values", changed(func(p *drift.Profile) { p.Features[3].Read.NegInf = 50 }))
+	f("feature 'normal': the part has a wider range than the whole", changed(func(p *drift.Profile) { p.Features[0].Max = 1e9 }))
+	f("feature 'rare': the part has more missing or infinite values", changed(func(p *drift.Profile) { p.Features[3].Read.NegInf = 50 }))
 	other := make([][]float64, 0, 300)
 	for range 300 {
 		other = append(other, []float64{100, 1, 7, math.NaN()})
 	}
-	f("feature 'normal': a count of the part", built(t, other, whole))
+	f("feature 'normal': the part has more rows in a bin", built(t, other, whole))
 }

@@ -16,7 +16,7 @@ func (f *Feature) withoutCategory(o *Feature) (Feature, error) {
 	for i, hash := range f.Text.Hashes {
 		v := categorized{hash: hash, rows: f.Text.Rows[i]}
 		if fewer[hash] > v.rows {
-			return Feature{}, notPart(f, "the number of rows of a value in the part")
+			return Feature{}, notPart(f, "more rows of a value than")
 		}
 		v.rows -= fewer[hash]
 		delete(fewer, hash)
@@ -28,7 +28,7 @@ func (f *Feature) withoutCategory(o *Feature) (Feature, error) {
 		}
 	}
 	if len(fewer) > 0 {
-		return Feature{}, notPart(f, "a value of the part")
+		return Feature{}, notPart(f, "a value that is not in")
 	}
 	var err error
 	r := *f
@@ -36,7 +36,7 @@ func (f *Feature) withoutCategory(o *Feature) (Feature, error) {
 		return Feature{}, err
 	}
 	if o.Reference.Missing > f.Reference.Missing {
-		return Feature{}, notPart(f, "the number of missing values of the part")
+		return Feature{}, notPart(f, "more missing values than")
 	}
 	r.Text = &TextValues{Distinct: f.Text.Distinct, Sketch: f.Text.Sketch}
 	r.setCategories(list)
