@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"sluice.io/sluice/api"
 	"sluice.io/sluice/internal/infer"
@@ -107,12 +108,12 @@ func TestDriftAfterARestart(t *testing.T) {
 	}
 	d.feed(t, "double", driftRows, higher)
 	d.until(t, 1, api.RoleDefault, func(s api.DriftStatus) bool { return s.Windows == 1 && s.State == "DETECTED" })
-	if diff := cmp.Diff(list, d.signals(t)); diff != "" || list[0].Type != api.TypeRetrainRequested {
+	if diff := cmp.Diff(list, d.signals(t), exceptAlso); diff != "" || list[0].Type != api.TypeRetrainRequested {
 		t.Errorf("%s %+v", diff, list)
 	}
 	var evidence api.DriftEvidence
 	for _, e := range d.journal(t, 0) {
-		if e.Type == api.EventDriftState {
+		if e.Type == api.EventDriftState && evidence.Window == nil {
 			must(t, json.Unmarshal(e.After, &evidence))
 		}
 	}
@@ -120,6 +121,9 @@ func TestDriftAfterARestart(t *testing.T) {
 		t.Errorf("%s %s", diff, evidence.Window)
 	}
 }
+
+// exceptAlso leaves out the features of a problem that are detected later: by chance a later window shows others.
+var exceptAlso = cmpopts.IgnoreFields(api.SignalProgress{}, "Also")
 
 // TestDetectedButNotTold: a detected drift is signalled after a kill before the signal, even if
 // no further window follows.

@@ -34,6 +34,7 @@ type together struct {
 	joint        track
 	correlations []track // by paired feature
 	past         jointPast
+	hushed       bool // a feature has an alarm of its own in this window that is not promised yet
 }
 
 // run has the sums of up to maxRun windows in a row. It begins again after that many, whatever the
@@ -67,8 +68,9 @@ func newTogether(p *Profile, g *Gates) *together {
 }
 
 // judgeTogether judges the paired features of a window together. It leaves out features that have an
-// alarm of their own, which says more. An alarm that is not promised yet counts for nothing: most of them are swings, which
-// must be part of what is learned, since there is no alarm of their own once the features are calibrated.
+// alarm of their own, which says more. Those whose alarm is not promised yet are not left out: most of these alarms are swings, which
+// must be part of what is learned, since there is no alarm of their own once the features are calibrated. Beside such an alarm only a
+// promised alarm of several features is raised.
 func (d *Tumbling) judgeTogether(w *Window) (found []ranked) {
 	t := d.together
 	if t == nil {
@@ -82,8 +84,13 @@ func (d *Tumbling) judgeTogether(w *Window) (found []ranked) {
 		}
 	}
 	t.run.add(bins, effects, w.Pairs)
+	t.hushed = false
 	for k, i := range t.pairs.Features {
-		if own := &d.tracks[i][0]; own.alarmed() && !own.Unpromised {
+		switch own := &d.tracks[i][0]; {
+		case !own.alarmed():
+		case own.Unpromised:
+			t.hushed = true
+		default:
 			effects[k] = 0
 			t.run.drop(k)
 		}
@@ -172,6 +179,9 @@ func (d *Tumbling) reference(k int) float64 {
 func (d *Tumbling) observe(start time.Time, t *track, place int, p *passing, well bool, rows uint64, r ranked) ranked {
 	t.begin(start, p.logP)
 	said, was := d.weighTogether(t, place, p.logP, rows), *t
+	if d.together.hushed && !said.promised {
+		said.logP = 0
+	}
 	well = well || said.usual
 	t.observe(evidence{best: said.logP, well: well, rows: rows}, d.limits, d.options.Recover)
 	t.mark(&was, said.promised && said.logP < d.limits.detect)
