@@ -126,7 +126,6 @@ function Calibration({ of }: { of: NonNullable<DriftStatus["calibration"]> }) {
   );
 }
 
-/** Findings lists findings, and lets a person choose the one that is drawn. */
 /** effectText writes an effect in the unit of its statistic, as the CLI does. */
 function effectText(f: Finding, x: number) {
   switch (f.statistic) {
@@ -134,12 +133,14 @@ function effectText(f: Finding, x: number) {
     case "correlation":
       return digits(x);
     case "joint":
+    case "mmd":
       return `${digits(x)} s.d.`;
     default:
       return percent(x);
   }
 }
 
+/** Findings lists findings, and lets a person choose the one that is drawn. */
 function Findings({ title, effect, list, chosen, choose }: { title: string; effect: string; list: readonly Finding[]; chosen: string; choose: (key: string) => void }) {
   const most = Math.max(...list.map((f) => (Number.isFinite(f.high) ? f.high : 0)), 1e-6);
   const columns: PlainColumn<Finding>[] = [
