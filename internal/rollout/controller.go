@@ -95,7 +95,9 @@ func (c *Controller) Resume(f *Fold) {
 		if r.Final() {
 			continue
 		}
-		run := newRunner(c, *r)
+		resumed := *r
+		resumed.SinceAt = byThisClock(r.SinceAt)
+		run := newRunner(c, resumed)
 		if slices.Contains(marked, r.ID) && r.State != api.RolloutAborting {
 			c.marked[r.ID] = true
 			run.distrust()
@@ -231,6 +233,13 @@ func (c *Controller) Start(ctx context.Context, spec api.RolloutSpec, by api.Act
 	}
 	c.add(newRunner(c, *r))
 	return *r, nil
+}
+
+// byThisClock returns a time of the journal as one by the monotonic clock of this process, so that a state that goes on neither ends early
+// nor late if the clock on the wall is set. A time in the future, of a clock that was set back meanwhile, is now.
+func byThisClock(at time.Time) time.Time {
+	now := time.Now()
+	return now.Add(-max(0, now.Sub(at)))
 }
 
 // startable returns Conflict if no rollout of a route can start now.

@@ -217,6 +217,18 @@ func TestRestart(t *testing.T) {
 	})
 }
 
+// If the clock was set back while the gateway was down, a state begins anew: it does not last until the clock is there again.
+func TestRestartWithAnEarlierClock(t *testing.T) {
+	serve(t, func(t *testing.T, g *gateway) {
+		r := g.begin(t, nil)
+		g.until(t, api.RolloutBaking, 5*time.Hour)
+		g.stop()
+		g.journal.setSince(t, r.ID, time.Now().Add(100*time.Hour))
+		g.start(t)
+		g.until(t, api.RolloutCompleted, 5*time.Hour)
+	})
+}
+
 // Without traffic a rollout is held, and can be resumed.
 func TestNoTraffic(t *testing.T) {
 	serve(t, func(t *testing.T, g *gateway) {

@@ -263,6 +263,27 @@ func (j *journal) setFull(full bool) {
 	j.full = full
 }
 
+// setSince changes when the last written state of a rollout began.
+func (j *journal) setSince(t *testing.T, id string, at time.Time) {
+	t.Helper()
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	for i := len(j.events) - 1; i >= 0; i-- {
+		var r api.Rollout
+		if json.Unmarshal(j.events[i].After, &r) != nil || r.ID != id {
+			continue
+		}
+		r.SinceAt = at
+		text, err := json.Marshal(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		j.events[i].After = text
+		return
+	}
+	t.Fatal("the journal does not have the rollout")
+}
+
 // types returns the types of the events but those about evidence.
 func (j *journal) types() (list []string) {
 	j.mu.Lock()
