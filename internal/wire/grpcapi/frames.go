@@ -38,10 +38,12 @@ const prefaceBytes = 24
 
 // The tokens of a connection for a second. A call without a message that was cancelled, SETTINGS and frames that
 // mean nothing cost many, so that a thousand of them a second end the connection; what a fast
-// caller sends costs one.
+// caller sends costs one. A whole message gives more than its frames cost: HEADERS, DATA, two WINDOW_UPDATEs and a PING. So a fast caller
+// is never ended, whose messages other limits bound.
 const (
-	tokensPerSecond = 100_000
-	tokensForWaste  = 100
+	tokensPerSecond  = 100_000
+	tokensForWaste   = 100
+	tokensForMessage = 8
 )
 
 // follow reads the next bytes of the connection. It is false if the connection must end.
@@ -187,6 +189,8 @@ func (k *call) receive(p []byte) bool {
 			k.whole = append(k.whole, k.present)
 			k.messages++
 			k.got, k.present = 0, 0
+			f := &k.conn.frames
+			f.tokens = max(f.tokens, min(f.tokens+tokensForMessage, tokensPerSecond))
 		}
 	}
 	return true

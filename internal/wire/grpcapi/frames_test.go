@@ -61,6 +61,32 @@ func TestTokensOfFrames(t *testing.T) {
 	})
 }
 
+// A caller that sends messages as fast as it can is not ended, whatever the number of its frames: each message has a few others beside it.
+func TestMessagesGiveTokens(t *testing.T) {
+	var out bytes.Buffer
+	fr := http2.NewFramer(&out, nil)
+	written := []error{fr.WriteHeaders(http2.HeadersFrameParam{StreamID: 1, BlockFragment: headers(streamCall), EndHeaders: true})}
+	book, begun := grpcapi.NewBook(bareFront(t)), out.Len()
+	written = append(written, fr.WriteData(1, false, []byte{0, 0, 0, 0, 1, 'a'}), fr.WriteWindowUpdate(0, 6), fr.WriteWindowUpdate(1, 6), fr.WritePing(false, [8]byte{}))
+	if err := errors.Join(written...); err != nil {
+		t.Fatal(err)
+	}
+	all := out.Bytes()
+	if !book.Follow(all[:begun]) {
+		t.Fatal("ended at the call")
+	}
+	for i := range 100_000 {
+		if !book.Follow(all[begun:]) {
+			t.Fatalf("ended after %d messages", i)
+		}
+	}
+	waste := bytes.Repeat([]byte{0, 0, 0, byte(http2.FrameSettings), 0, 0, 0, 0, 0}, 1001)
+	if book.Follow(waste) {
+		t.Error("messages allow more than 1,000 SETTINGS at once")
+	}
+	book.End()
+}
+
 // Whatever the bytes are and however they come, the book of a connection finds the messages that
 // http2's reader finds, and holds nothing once the calls have ended.
 func FuzzFrames(f *testing.F) {
