@@ -122,7 +122,7 @@ type Limit struct {
 // Slowness is a Limit for answers that take longer than the objective.
 type Slowness struct {
 	Limit
-	// Objective is a latency. 0 means the 95th percentile of the control when the first step begins.
+	// Objective is a latency. 0 means the 95th percentile of the control when the first step begins, at least 1ms.
 	Objective Duration `json:"objective,omitempty"`
 }
 
