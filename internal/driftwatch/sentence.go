@@ -52,10 +52,19 @@ type settings struct {
 	FalseAlarmEvery   api.Duration `json:"false_alarm_every,omitzero"`
 	Window            api.Duration `json:"window,omitzero"`
 	FalseAlarmWindows float64      `json:"false_alarm_windows,omitzero"`
+	Calibration       calibration  `json:"calibration,omitzero"`
+}
+
+// calibration is drift.Calibration with a text for the duration.
+type calibration struct {
+	Windows int          `json:"windows,omitempty"`
+	Span    api.Duration `json:"span,omitempty"`
+	Gross   float64      `json:"gross,omitempty"`
 }
 
 func settingsOf(o drift.Options) settings {
-	s := settings{Options: o}
+	k := &o.Calibration
+	s := settings{Options: o, Calibration: calibration{k.Windows, api.Duration(k.Span), k.Gross}}
 	if o.Window > 0 {
 		s.Window, s.FalseAlarmEvery = api.Duration(o.Window), api.Duration(o.FalseAlarmEvery)
 	} else {

@@ -35,4 +35,9 @@ func TestSignalDetectorSettings(t *testing.T) {
 	if got, want := string(encoded(settingsOf(o))), head+`"false_alarm_every":"720h0m0s","window":"5m0s"`+tail; got != want {
 		t.Errorf("windows of time: %s, want %s", got, want)
 	}
+	o.Calibration = drift.Calibration{Windows: 100, Span: 24 * time.Hour, Gross: 4}
+	const learning = `,"calibration":{"windows":100,"span":"24h0m0s","gross":4}`
+	if got, want := string(encoded(settingsOf(o))), head+`"false_alarm_every":"720h0m0s","window":"5m0s"`+learning+tail; got != want {
+		t.Errorf("a calibration: %s, want %s", got, want)
+	}
 }
