@@ -41,18 +41,24 @@ func textsOf(t *testing.T, words, comments []string, bins *drift.Profile) *drift
 	return p
 }
 
-// TestMergedTexts: profiles with texts merge to the profile of all rows.
-func TestMergedTexts(t *testing.T) {
+// twoTexts makes two profiles of rows with texts, with the same bins, and returns the words and comments of both.
+func twoTexts(t *testing.T) (first, second *drift.Profile, list, comments []string) {
+	t.Helper()
 	rng := rand.New(rand.NewPCG(16, 9))
-	list := words(rng, 4000, 60)
+	list = words(rng, 4000, 60)
 	list[7], list[3999] = "", "only in the second"
-	comments := make([]string, len(list))
+	comments = make([]string, len(list))
 	for i := range comments {
 		comments[i] = fmt.Sprintf("comment %x", rng.Uint64()>>rng.IntN(40))
 	}
 	const cut = 1500
-	first := textsOf(t, list[:cut], comments[:cut], nil)
-	second := textsOf(t, list[cut:], comments[cut:], first)
+	first = textsOf(t, list[:cut], comments[:cut], nil)
+	return first, textsOf(t, list[cut:], comments[cut:], first), list, comments
+}
+
+// TestMergedTexts: profiles with texts merge to the profile of all rows.
+func TestMergedTexts(t *testing.T) {
+	first, second, list, comments := twoTexts(t)
 	got, err := drift.Merge(first, second)
 	if err != nil {
 		t.Fatal(err)

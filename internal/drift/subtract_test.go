@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"math"
-	"math/rand/v2"
 	"strings"
 	"testing"
 
@@ -91,16 +90,7 @@ func TestSubtractIsTheInverseOfMerge(t *testing.T) {
 
 // TestSubtractTexts: values of a category are subtracted exactly; the number of different texts is a bound.
 func TestSubtractTexts(t *testing.T) {
-	rng := rand.New(rand.NewPCG(16, 9))
-	list := words(rng, 4000, 60)
-	list[7], list[3999] = "", "only in the second"
-	comments := make([]string, len(list))
-	for i := range comments {
-		comments[i] = fmt.Sprintf("comment %x", rng.Uint64()>>rng.IntN(40))
-	}
-	const cut = 1500
-	first := textsOf(t, list[:cut], comments[:cut], nil)
-	second := textsOf(t, list[cut:], comments[cut:], first)
+	first, second, _, comments := twoTexts(t)
 	whole, err := drift.Merge(first, second)
 	if err != nil {
 		t.Fatal(err)
