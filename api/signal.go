@@ -119,10 +119,13 @@ type SignalProgress struct {
 	Also []SignalAlso `json:"also,omitempty"`
 }
 
-// Lists reports whether a signal has a feature, "input a" for example: among its findings, or among further ones of its own problem.
+// FeatureName returns how lists of features name one: with its kind, as in "input a", if it has one.
+func FeatureName(kind, feature string) string { return strings.TrimSpace(kind + " " + feature) }
+
+// Lists reports whether a signal has a feature by its FeatureName: among its findings, or among further ones of its own problem.
 func (s *Signal) Lists(feature string) bool {
 	for i := range s.Features {
-		if f := &s.Features[i]; strings.TrimSpace(f.Kind+" "+f.Feature) == feature {
+		if f := &s.Features[i]; FeatureName(f.Kind, f.Feature) == feature {
 			return true
 		}
 	}

@@ -106,7 +106,7 @@ func (h *Happened) drift(e api.Event) error {
 		if f.Began != nil && (began.IsZero() || f.Began.Before(began)) {
 			began = *f.Began
 		}
-		features, promised = append(features, strings.TrimSpace(f.Kind+" "+f.Feature)), promised || !f.Unpromised
+		features, promised = append(features, api.FeatureName(f.Kind, f.Feature)), promised || !f.Unpromised
 	}
 	if began.IsZero() {
 		began = d.Verdict.Window.Start

@@ -2,7 +2,6 @@ package signals
 
 import (
 	"slices"
-	"strings"
 
 	"sluice.io/sluice/api"
 )
@@ -28,7 +27,7 @@ func (s *Store) further(found *api.SignalData) (list []api.SignalFinding) {
 		return nil
 	}
 	for _, f := range found.Features {
-		if name := nameOf(&f); !m.last.Lists(name) && len(list) < maxAlsoFeatures {
+		if name := api.FeatureName(f.Kind, f.Feature); !m.last.Lists(name) && len(list) < maxAlsoFeatures {
 			list = append(list, f)
 		}
 	}
@@ -42,6 +41,3 @@ func (m *model) joined(also api.SignalAlso) {
 		m.last.Also = append(slices.Clip(m.last.Also), also) // callers may have the list
 	}
 }
-
-// nameOf returns the name of a finding's feature, with its kind.
-func nameOf(f *api.SignalFinding) string { return strings.TrimSpace(f.Kind + " " + f.Feature) }

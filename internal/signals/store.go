@@ -176,7 +176,7 @@ const maxAlsoFeatures = 20
 func alsoOf(e api.Event, after *api.SignalSuppression) api.SignalAlso {
 	x := api.SignalAlso{Cause: after.Cause, Version: after.Version, Role: after.Role, Began: after.Began, At: e.Time, Why: after.Why, Features: []string{}}
 	for _, f := range after.Features[:min(len(after.Features), maxAlsoFeatures)] {
-		x.Features = append(x.Features, nameOf(&f))
+		x.Features = append(x.Features, api.FeatureName(f.Kind, f.Feature))
 	}
 	return x
 }
