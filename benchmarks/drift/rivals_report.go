@@ -186,7 +186,7 @@ func (r *race) behind(changes []shift) string {
 		if ofAny, _ := r.table[1].delayOf(c); ofAny <= level*mean {
 			why = changes[c].gate
 		}
-		fmt.Fprintf(&out, "- **%s**: %s takes %s rows, the gateway %s, for any change %s. %s\n", changes[c].name, best.name, best.cell(c),
+		fmt.Fprintf(&out, "- **%s**: best rival (%s) %s rows, gateway %s, gateway with the smallest gates %s. %s\n", changes[c].name, best.name, best.cell(c),
 			r.table[0].cell(c), r.table[1].cell(c), cmp.Or(why, "No reason is known."))
 	}
 	return out.String()

@@ -18,8 +18,8 @@ const (
 		"or each 32 rows. A window ends early only for gross breaks."
 	whyCode = "Chi-square alarms at the first rows with a value that the reference lacks, since it expects none. The gateway allows for values " +
 		"that the reference lacks by chance. The default gate also allows 0.5 % of the rows, and is tested in each window of 500 rows alone."
-	whyLabel = "The gateway adds up at most 8 windows, 4,000 rows. They have 80 ones, where the default gate allows 60 and the reference has " +
-		"40. Windows of 10,000 rows find it with the default gates too, after 20,000 to 80,000 rows. Page-Hinkley keeps a sum over all rows."
+	whyLabel = "The gateway adds up at most 8 windows: 4,000 rows, of which 80 have the label. In the reference it would be 40, and the default gate allows 60." +
+		" Windows of 10,000 rows find it with the default gates too, after 20,000 to 80,000 rows. Page-Hinkley keeps a sum over all rows."
 	whyFive = "ADWIN tests each of the five means every 32 rows, and the first that it finds counts. The gateway looks for nine kinds of change " +
 		"of ten features, at the ends of windows of 500 rows."
 )

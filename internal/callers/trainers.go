@@ -45,7 +45,7 @@ func (t *Trainers) Replace(list []Trainer) {
 			name: prefix + x.Retraining, retraining: x.Retraining, has: Credited{Tokens: 1}, counts: t.counters.of(prefix + x.Model),
 			listed: []Rule{{Models: []string{x.Model}, Actions: Register | Signal | Statistics | Capture}},
 		}
-		c.rules = rules{somewhere: c.listed[0].Actions, exact: map[string]Action{x.Model: c.listed[0].Actions}} // a name with * is no pattern
+		c.rules = rules{somewhere: c.listed[0].Actions, exact: map[string]Action{x.Model: c.listed[0].Actions}} // a * in the name is not a pattern
 		next[x.Token] = &trainer{c, x.Until}
 	}
 	t.byKey.Store(&next)

@@ -6,8 +6,8 @@ import (
 	"sluice.io/sluice/api"
 )
 
-// expectedTime returns how long the steps of a version take that is as good as the control, if the counts are what is expected of them. It is 0
-// if the last step would end without a pass.
+// expectedTime returns how long the steps take for a version that is as good as the control, if all counts have their expected values. It is
+// 0 if the last step would end without a pass.
 func (d *planning) expectedTime(a *answered) time.Duration {
 	const looks = 200 // of a step
 	needed := requestsToPass(d.p)

@@ -14,8 +14,8 @@ import (
 // planShifts are the differences that a plan tells the power of, in limits of the guardrail.
 var planShifts = [...]float64{1.5, 2, 3}
 
-// What a plan assumes of answers if no rollout of the route has compared some. A share of a half varies most; of 10 values the last
-// has the smallest part of alpha.
+// What a plan assumes of answers if no earlier rollout of the route has compared any. These are cautious: a class with half of the answers
+// varies most, and the last of ten values has the smallest part of alpha.
 const (
 	usualShare     = 0.5
 	usualScore     = 0.8
