@@ -26,13 +26,7 @@ func TestDriftOnAFullDisk(t *testing.T) {
 	journal, err := os.Stat(filepath.Join(data, "journal.db"))
 	must(t, err)
 	fulldisk.Limited(t, journal.Size(), func() {
-		status := http.StatusOK
-		for i := 0; status == http.StatusOK && i < 3000; i++ {
-			status = d.change(t, http.MethodPut, "other", "*", splitOther(i)).status
-		}
-		if status != http.StatusServiceUnavailable {
-			t.Fatalf("%d", status)
-		}
+		fill(t, func(i int) reply { return d.change(t, http.MethodPut, "other", "*", splitOther(i)) })
 		d.feed(t, "double", driftRows, higher)
 		if s := d.until(t, 2, api.RoleDefault, func(s api.DriftStatus) bool { return s.Windows == 1 }); s.State != "DETECTED" {
 			t.Fatalf("%+v", s)

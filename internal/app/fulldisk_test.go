@@ -80,10 +80,7 @@ func fullDisk(t *testing.T, g *gateway, dir, data string) {
 	}
 	g.configure(t, dir, dataIn(data), "routes:\n"+many.String())
 	fulldisk.Limited(t, journal.Size(), func() {
-		i := 0
-		for r := put(split(1, 2, i))(); r.status == http.StatusOK && i < 3000; r = put(split(1, 2, i))() {
-			i++
-		}
+		i := fill(t, func(i int) reply { return put(split(1, 2, i))() })
 		refused(put(split(1, 2, i)))
 		refused(put(split(2, 3, 500))) // another version is loaded in vain, and unloaded
 		refused(reload)                // a file with many routes is applied as a whole or not at all
@@ -98,6 +95,24 @@ func fullDisk(t *testing.T, g *gateway, dir, data string) {
 	}
 }
 
+// fill makes changes until the journal has no room, and returns their number. Pages that a reader held are free when it has ended,
+// so one refusal does not say that the journal is full.
+func fill(t *testing.T, change func(i int) reply) int {
+	t.Helper()
+	i := 0
+	for refusals := 0; refusals < 10; i++ {
+		switch r := change(i); {
+		case r.status == http.StatusServiceUnavailable:
+			refusals++
+		case r.status != http.StatusOK || i > 3000:
+			t.Fatalf("after %d changes: %d %s", i, r.status, r.body)
+		default:
+			refusals = 0
+		}
+	}
+	return i
+}
+
 // An abort acts while the disk is full, and the next start knows of it though it is not in the journal.
 func TestAbortOnAFullDisk(t *testing.T) {
 	if !fulldisk.Alone(t) {
@@ -108,15 +123,10 @@ func TestAbortOnAFullDisk(t *testing.T) {
 	g := startOn(t, &fakes{}, repository, yaml...)
 	g.must(t, http.MethodPost, g.admin+"/api/v1/rollouts", `{"route": "double", "version": 2, "steps": [{"weight": 2000, "for": "1h"}]}`)
 	eventually(t, func() bool { return g.rollout(t).State == api.RolloutCanary && len(g.route(t, "double").Variants) == 3 })
-	journal, err := os.Stat(filepath.Join(data, "journal.db"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	fulldisk.Limited(t, journal.Size(), func() {
-		for i := 0; ; i++ { // until nothing more has room
-			if r := g.change(t, http.MethodPut, fmt.Sprintf("route-%d", i), "*", `{"model": "double", "variants": [{"version": 1, "weight": 10000}]}`); r.status == http.StatusServiceUnavailable {
-				break
-			}
+	// The file of aborted rollouts can be written, but not even pages of the journal that are free again.
+	fulldisk.Limited(t, 4096, func() {
+		if r := g.change(t, http.MethodPut, "other", "*", `{"model": "double", "variants": [{"version": 1, "weight": 10000}]}`); r.status != http.StatusServiceUnavailable {
+			t.Errorf("%d %s", r.status, r.body)
 		}
 		if body := g.must(t, http.MethodPost, g.admin+"/api/v1/rollouts/double/abort", ""); !strings.Contains(body, `"durable":false`) {
 			t.Errorf("%s", body)
