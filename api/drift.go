@@ -45,6 +45,9 @@ type DriftStatus struct {
 	ProfileDigest string `json:"profile_digest,omitempty"`
 	Features      int    `json:"features"`       // inputs and outputs together
 	ReferenceRows int64  `json:"reference_rows"` // the number of rows that the profile was made from
+	// ReferenceZone is the time zone of the reference's hours of the week, with which windows are compared; empty if the reference does
+	// not know its hours.
+	ReferenceZone string `json:"reference_zone,omitempty"`
 	// Promise says how often to expect a false alarm.
 	Promise string `json:"promise,omitempty"`
 

@@ -35,6 +35,9 @@ func printDrift(b *strings.Builder, list []api.DriftStatus, all bool) {
 func printStream(b *strings.Builder, d *api.DriftStatus, all bool) {
 	if all && d.ProfileFrom != "" {
 		fmt.Fprintf(b, "\nprofile from the %s, %s", d.ProfileFrom, orDash(d.ProfileDigest))
+		if d.ReferenceZone != "" {
+			fmt.Fprintf(b, "\ncompared by the hour of the week (%s)", oneLine(d.ReferenceZone))
+		}
 	}
 	fmt.Fprintf(b, "\n%s/%d %s: ", oneLine(d.Model), d.Version, d.Role)
 	switch {

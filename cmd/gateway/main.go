@@ -13,6 +13,7 @@ import (
 	"os/signal"
 	"strings"
 	"syscall"
+	_ "time/tzdata" // the hours of a profile are in a time zone, also where the system knows none
 
 	"github.com/spf13/cobra"
 

@@ -77,6 +77,10 @@ have: it runs each row through the model, with NaN for a missing float. If an in
 missing, the outputs of that row are missing too. The target (--target) and other columns
 that the model does not have are left out.
 
+With --time-column, the profile also has the counts of each hour of the week. A gateway then compares
+each window with the hours that it covers, so that a season is not drift and hides none. The
+rows must cover two weeks; more are better, since each hour needs some hundred rows.
+
 With --label, the profile also says how often each score of the model came true. From that
 the gateway estimates how good later predictions are before their labels come. Use rows that
 the model was not trained on: it knows its training data too well.`,
@@ -115,6 +119,8 @@ func (c *profileCommand) flags(cmd *cobra.Command) {
 	f.StringVar(&c.options.Labels.Output, "label-output", "", "labels.output of the model's configuration, if it is set")
 	f.StringVar(&c.options.Labels.Positive, "label-positive", "", "labels.positive of the model's configuration, if it is set")
 	f.BoolVar(&c.options.Labels.Logits, "label-logits", false, "the scores are logits, as with labels.scores: logits in the model's configuration")
+	f.StringVar(&c.options.Time, "time-column", "", "the column with the time of each row, to count the rows by the hour of the week too; they must cover two weeks")
+	f.StringVar(&c.options.Zone, "time-zone", "UTC", "the time zone of these hours, such as Europe/Berlin")
 	f.IntVar(&c.options.TextBytes, "text-bytes", offline.DefaultTextBytes, "how many bytes of a text are looked at, here and in requests")
 	f.BoolVar(&c.options.HideTexts, "hide-texts", false, "leave the texts of categories out of the profile, for personal data; it then has only their hashes")
 	f.StringVar(&c.binsOf, "bins-of", "", "a profile whose bins are used, so that the two can be merged; all rows are counted, not a sample")
@@ -151,6 +157,8 @@ func (c *profileCommand) check(cmd *cobra.Command) error {
 		return usageError{"--label needs --model or --model-file"}
 	case c.options.Labels.Column == "" && c.options.Labels != (offline.LabelOptions{}):
 		return usageError{"--label-task, --label-output, --label-positive and --label-logits need --label"}
+	case c.options.Time == "" && cmd.Flags().Changed("time-zone"):
+		return usageError{"--time-zone needs --time-column"}
 	case c.options.TextBytes < 1 || c.options.TextBytes > offline.MaxTextBytes:
 		return usageError{fmt.Sprintf("--text-bytes %d: expected 1 to %d", c.options.TextBytes, offline.MaxTextBytes)}
 	case c.options.NeedOutputs && !named:

@@ -40,6 +40,7 @@ func writeProfilePage(w io.Writer, content profilePage) error {
 			f := &p.Features[i]
 			return histogram(f.Edges, f.Values, f.Min, f.Max, f.Reference.Bins, nil, f.CategoryNames())
 		},
+		"hours": hoursOf,
 	}).Parse(reportStyle + profilePageText)
 	if err != nil {
 		return err

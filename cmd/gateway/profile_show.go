@@ -63,8 +63,12 @@ func printProfile(b *strings.Builder, p *offline.Profile, digest string) {
 	if p.OutputsOf > 0 && p.Version == 0 {
 		model += fmt.Sprintf(" (outputs of version %d)", p.OutputsOf)
 	}
-	fmt.Fprintf(b, "Model:\t%s\nSource:\t%s\nCreated:\t%s\nRows:\t%d (%d sampled)\nDigest:\t%s\n\n",
+	fmt.Fprintf(b, "Model:\t%s\nSource:\t%s\nCreated:\t%s\nRows:\t%d (%d sampled)\nDigest:\t%s\n",
 		oneLine(model), orDash(oneLine(p.Source)), timeText(&p.Created), p.Rows, p.Sampled, digest)
+	if least, most := offline.RowsByHour(p); p.Week != nil {
+		fmt.Fprintf(b, "Hours:\t%d to %d rows in each hour of the week (%s)\n", least, most, oneLine(p.Week.Zone))
+	}
+	fmt.Fprintln(b)
 	fmt.Fprintln(b, "FEATURE\tKIND\tPLACE\tBINS\tMIN\tMAX\tMEAN\tSD\tMISSING\tINF\tTEXTS")
 	for i := range p.Features {
 		f := &p.Features[i]

@@ -67,8 +67,9 @@ func categoriesOf(c *Counts) []uint64 {
 	return append(append(make([]uint64, 0, len(c.Bins)+2), c.Bins...), c.Absent(), c.PosInf+c.NegInf)
 }
 
-func (d *Tumbling) breakLawOf(f *Feature) (l breakLaw) {
-	ref := categoriesOf(&f.Reference)
+func (d *Tumbling) breakLawOf(i int) (l breakLaw) {
+	f := &d.profile.Features[i]
+	ref, most := categoriesOf(&f.Reference), d.weekly[i].largest()
 	total := 0.0
 	for _, n := range ref {
 		total += float64(n) + 0.5
@@ -79,9 +80,13 @@ func (d *Tumbling) breakLawOf(f *Feature) (l breakLaw) {
 	}
 	for k, n := range ref {
 		p := (float64(n) + 0.5) / total
-		allowed := min(1, shares.of(p))
+		largest := p
+		if most != nil {
+			largest = max(p, most[k])
+		}
+		allowed := min(1, shares.of(largest))
 		if k >= len(ref)-2 {
-			allowed = min(1, max(allowed, p+d.options.QualityTolerance))
+			allowed = min(1, max(allowed, largest+d.options.QualityTolerance))
 		}
 		base := math.Log((1 - breakMix) * p / allowed)
 		l.base = append(l.base, base)
@@ -98,7 +103,7 @@ func (d *Tumbling) newBreaker() *breaker {
 	tests := d.options.windows() * float64(max(1, len(d.profile.Features))) * breakBatches
 	b := &breaker{gamma: math.Log(tests / breakAlpha)}
 	for i := range d.profile.Features {
-		b.laws = append(b.laws, d.breakLawOf(&d.profile.Features[i]))
+		b.laws = append(b.laws, d.breakLawOf(i))
 	}
 	b.logR, b.seen = make([][]float64, len(b.laws)), make([][]uint64, len(b.laws))
 	b.reset()

@@ -38,6 +38,7 @@ type Builder struct {
 	blocks   [][]float64 // the sample, blockRows rows each, row by row
 	counted  *counted    // nil: the bins come from the sample
 	vectors  []*vectorColumns
+	week     builderWeek
 }
 
 // builderColumn is the place of a column in a row of the sample: one part for a number, several for a
@@ -124,6 +125,7 @@ func (b *Builder) AddRow(values []float64, texts []string, missing []bool) {
 		return
 	}
 	row, full := b.place()
+	b.week.sampled(row)
 	for i := range b.columns {
 		c := &b.columns[i]
 		if c.vector {
@@ -240,6 +242,7 @@ func (b *Builder) Profile(meta Meta) *Profile {
 		Rows: int64(b.rows), Sampled: int64(b.sampled), //nolint:gosec // never 2^63 rows
 		Features: make([]Feature, 0, len(b.features)),
 	}
+	p.Week = b.week.of()
 	if b.counted != nil {
 		p.Sampled, p.Features = p.Rows, b.counted.described(b)
 		for _, v := range b.vectors {
@@ -292,6 +295,7 @@ func (b *Builder) feature(f Feature, part int) Feature {
 	for at := range b.sampled {
 		f.Reference.Add(&f, b.row(at)[part])
 	}
+	b.byHour(&f, part)
 	return f
 }
 

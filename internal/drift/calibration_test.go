@@ -72,6 +72,7 @@ func (x *stretch) judge() drift.Verdict {
 			break
 		}
 	}
+	w.CountHour(x.p, w.Start, int(w.Rows)) //nolint:gosec // few
 	x.k++
 	return x.d.Judge(w)
 }

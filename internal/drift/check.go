@@ -29,6 +29,9 @@ func CheckWindow(p *Profile, w *Window) error {
 			return bad("%v", err)
 		}
 	}
+	if err := w.Hours.check(w.Rows); err != nil {
+		return bad("%v", err.Msg)
+	}
 	for i := range w.Counts {
 		if err := checkCounts(&p.Features[i], &w.Counts[i], w.Rows); err != nil {
 			return bad("feature %s: %v", p.Features[i].Name, err.Msg)
@@ -64,6 +67,9 @@ func checkCounts(f *Feature, c *Counts, rows uint64) *infer.Error {
 		if most := slices.Max(halves[:]); most > c.Bins[i] {
 			return infer.Errorf(infer.Invalid, "a half of bin %d has %d rows, but the bin has %d", i, most, c.Bins[i])
 		}
+	}
+	if err := c.Hours.check(rows); err != nil {
+		return err
 	}
 	finite := c.Finite()
 	switch {

@@ -71,7 +71,7 @@ func (f *Feature) likeIn(of *Profile) ([]Feature, error) {
 			return nil, infer.Errorf(infer.Invalid, "feature '%.60s' has no finite value in the profile with the bins, so it has no bins", g.Name)
 		}
 		g.Min, g.Max = math.Inf(-1), math.Inf(1) // nothing is out of range of its own rows
-		g.Reference = g.NewCounts()
+		g.Reference, g.Hours = g.NewCounts(), nil
 	}
 	return list, nil
 }
@@ -105,7 +105,7 @@ func (c *counted) addRow(b *Builder, values []float64, texts []string, missing [
 		if missing[i] {
 			x = math.NaN()
 		}
-		column.like[0].Reference.Add(&column.like[0], b.moments[part].add(x))
+		column.like[0].countIn(&b.week, b.moments[part].add(x))
 	}
 	for i := range c.vectors {
 		c.vectors[i].add(b, values, missing)
@@ -119,7 +119,7 @@ func (c *counted) addText(b *Builder, at int, numbers [textParts]float64, whole 
 	case column.values == nil:
 		for k := range column.like {
 			f := &column.like[k]
-			f.Reference.Add(f, numbers[1+slices.Index(measured[:], f.Measure)])
+			f.countIn(&b.week, numbers[1+slices.Index(measured[:], f.Measure)])
 		}
 		return
 	case numbers[0] != numbers[0]: // NaN
@@ -175,7 +175,7 @@ func (c *counted) described(b *Builder) []Feature {
 			if f.Edges, f.Values, f.Tails = like.Edges, like.Values, like.Tails; r.New > 0 {
 				f.Values, r.New = nil, 0
 			}
-			f.Name, f.Reference = like.Name, r
+			f.Name, f.Reference, f.Hours = like.Name, r, b.week.around(like, &f)
 			if f.Measure == MeasureLength {
 				f.Text = values
 			}

@@ -151,6 +151,7 @@ func (c *Counts) Merge(o Counts) {
 	c.Low += o.Low
 	c.High += o.High
 	c.Unseen += o.Unseen
+	c.Hours = c.Hours.with(o.Hours)
 	c.Sum = addFinite(c.Sum, o.Sum)
 	c.Squares = addFinite(c.Squares, o.Squares)
 }

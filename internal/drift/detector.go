@@ -21,6 +21,7 @@ type Tumbling struct {
 	tracks  [][1 + len(qualities)]track // by feature: its bins, then its qualities
 	history []history                   // of the rows, by feature
 	scores  []scores                    // of the bins, by feature
+	weekly  []*weekly                   // by feature; nil: it has no hours
 	singles []float64                   // the design effect of one number in the current window, by feature; 0: not judged
 
 	vectors  []*vectorJudge
@@ -42,6 +43,7 @@ func NewDetector(p *Profile, o Options) (*Tumbling, error) {
 	d := &Tumbling{profile: p, options: o, limits: o.thresholds(len(p.Features), p.numPairs(), len(p.Vectors)), together: newTogether(p, &o.Gates)}
 	d.tracks, d.history = make([][1 + len(qualities)]track, len(p.Features)), make([]history, len(p.Features))
 	d.scores, d.singles = make([]scores, len(p.Features)), make([]float64, len(p.Features))
+	d.weekly = make([]*weekly, len(p.Features))
 	for i := range d.tracks {
 		for j := range d.tracks[i] {
 			d.tracks[i][j].State = OK
@@ -49,6 +51,7 @@ func NewDetector(p *Profile, o Options) (*Tumbling, error) {
 		if !p.Features[i].IsCategory() { // categories have no order, so no mean
 			d.scores[i] = scoresOf(p.Features[i].Reference.Bins)
 		}
+		d.weekly[i] = newWeekly(&p.Features[i])
 	}
 	if o.Calibration.Windows > 0 {
 		d.learned = make([]learned, len(p.Features))
@@ -81,6 +84,7 @@ func (d *Tumbling) Judge(w Window) Verdict {
 		v.State, v.Began = d.state()
 		return v
 	}
+	w = d.inHours(w)
 	d.ending = d.round.count(&w, &d.options)
 	features := make([]ranked, 0, len(w.Counts))
 	var quality []ranked
@@ -111,7 +115,8 @@ func (d *Tumbling) Judge(w Window) Verdict {
 // judgeQuality compares the share of flawed values. ok is false if there is nothing to report. The
 // design effect is that of the bins: flawed values are too rare for an estimate of their own.
 func (d *Tumbling) judgeQuality(w *Window, i, j int, inflated float64) (ranked, bool) {
-	f, c, statistic, t := &d.profile.Features[i], &w.Counts[i], qualities[j], &d.tracks[i][1+j]
+	statistic, t := qualities[j], &d.tracks[i][1+j]
+	f, c := d.against(i, &w.Counts[i])
 	window := qualityOf(statistic, c)
 	if window.bad == 0 && t.idle() {
 		return ranked{}, false

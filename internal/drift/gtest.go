@@ -42,6 +42,11 @@ func (g *cell) add(o cell) {
 type grouped struct {
 	all          []cell
 	sumW, sumRef float64
+
+	// f has the reference, c the counts as it sees them, and scores are those of its bins. See Tumbling.groups.
+	f      *Feature
+	c      *Counts
+	scores *scores
 }
 
 // compare tests the bins of a window against those of the reference with a G-test of two samples,

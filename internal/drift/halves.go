@@ -181,6 +181,7 @@ func (g *grouped) between(sample func(*cell) (a, b float64), mean, spread float6
 type history struct {
 	By     [numClusterings]smoothed `json:"by"`
 	Before []uint64                 `json:"before,omitempty"` // the bins of the last window
+	Hours  Hours                    `json:"hours,omitempty"`  // and its rows by the hour of the week
 	Clean  int                      `json:"clean,omitempty"`  // windows without a finding, maxSmoothed at most
 	Usual  float64                  `json:"usual,omitempty"`  // the mean effect in these
 	Seen   []seen                   `json:"seen,omitempty"`   // the last windows, for the onset of a change
@@ -207,7 +208,7 @@ func (h *history) observe(by [numClusterings]variance) {
 func (h *history) passed(c *Counts, by [numClusterings]variance) {
 	const independent = 4 // windows that are assumed at first
 	h.By[byWindow].add(by[byWindow], independent)
-	h.Before = append(h.Before[:0], c.Bins...)
+	h.Before, h.Hours = append(h.Before[:0], c.Bins...), c.Hours
 }
 
 // add adds a window to the averages. They start with so many windows of independent rows. One

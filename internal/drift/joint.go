@@ -54,7 +54,7 @@ func (d *Tumbling) testJoint(list []meanScore, factor float64) passing {
 	for k, x := range list {
 		if x.effect > 0 && x.rows >= float64(d.options.MinRows) {
 			judged = append(judged, k)
-			noise = append(noise, factor*max(x.variance, 1)*x.effect/x.rows+1/d.reference(k))
+			noise = append(noise, factor*max(x.variance, 1)*x.effect/x.rows+1/x.known)
 		}
 	}
 	p := passing{gate: GateJoint, above: math.Inf(-1)}
@@ -66,7 +66,7 @@ func (d *Tumbling) testJoint(list []meanScore, factor float64) passing {
 	sum, allowed := 0.0, max(float64(n)*gate*gate, mean*mean)
 	covariance := mat.NewSymDense(n, nil)
 	for b, j := range judged {
-		sum += list[j].mean * list[j].mean
+		sum += list[j].moved() * list[j].moved()
 		covariance.SetSym(b, b, noise[b])
 		for a, i := range judged[:b] {
 			covariance.SetSym(a, b, t.known[pairOf(i, j)].correlation*math.Sqrt(noise[a]*noise[b]))
@@ -75,7 +75,7 @@ func (d *Tumbling) testJoint(list []meanScore, factor float64) passing {
 	weights, along := eigenvalues(covariance), 0.0
 	for a, i := range judged {
 		for b, j := range judged {
-			along += list[i].mean * list[j].mean * covariance.At(a, b)
+			along += list[i].moved() * list[j].moved() * covariance.At(a, b)
 		}
 	}
 	expected, square := 0.0, 0.0
@@ -136,13 +136,13 @@ func (t *together) jointEffects(w *Window, list []meanScore) (by [numClusterings
 				a, b = a+first*t.scores[k].of[i], b+second*t.scores[k].of[i]
 				rowsA, rowsB = rowsA+first, rowsB+second
 			}
-			return a / rowsA, b / rowsB, rowsA, rowsB
+			return a/rowsA - list[k].expected, b/rowsB - list[k].expected, rowsA, rowsB
 		})
 	}
 	by[byUser], by[byTime] = average(split(0), split(1)), average(split(2), split(3))
 	if len(t.past.Before) == len(list) {
 		by[byWindow] = t.along(list, func(k int) (a, b, rowsA, rowsB float64) {
-			return list[k].mean, t.past.Before[k], list[k].rows, t.past.Rows[k]
+			return list[k].moved(), t.past.Before[k], list[k].rows, t.past.Rows[k]
 		})
 	}
 	return by
@@ -193,7 +193,7 @@ func (h *jointPast) observe(by [numClusterings]variance) {
 func (h *jointPast) passed(list []meanScore) {
 	h.Before, h.Rows = h.Before[:0], h.Rows[:0]
 	for _, x := range list {
-		h.Before, h.Rows = append(h.Before, x.mean), append(h.Rows, x.rows)
+		h.Before, h.Rows = append(h.Before, x.moved()), append(h.Rows, x.rows)
 	}
 }
 
@@ -232,10 +232,10 @@ func (d *Tumbling) describeJoint(list []meanScore, p *passing) string {
 			order = append(order, k)
 		}
 	}
-	slices.SortStableFunc(order, func(i, j int) int { return cmp.Compare(math.Abs(list[j].mean), math.Abs(list[i].mean)) })
+	slices.SortStableFunc(order, func(i, j int) int { return cmp.Compare(math.Abs(list[j].moved()), math.Abs(list[i].moved())) })
 	texts := make([]string, 0, named)
 	for _, k := range order[:min(named, len(order))] {
-		texts = append(texts, fmt.Sprintf("%s by %+.2f", d.profile.Features[d.together.pairs.Features[k]].Name, list[k].mean))
+		texts = append(texts, fmt.Sprintf("%s by %+.2f", d.profile.Features[d.together.pairs.Features[k]].Name, list[k].moved()))
 	}
 	return fmt.Sprintf("%d features moved by %.2g s.d. (%.2g to %.2g) in the quadratic mean, most of them %s",
 		len(order), p.size, p.low, p.high, strings.Join(texts, ", "))

@@ -10,6 +10,7 @@ type judgement struct {
 	gates     []passing // in the order in which they describe a change
 	best      float64   // the strongest evidence, as log p
 	above     float64   // the largest above, without the shape
+	of        *grouped  // what was tested
 }
 
 // test tests all gates of the bins.
@@ -18,14 +19,14 @@ type judgement struct {
 // uncertain: the part above 1 is raised by the square of the ratio of Student's quantile at the limit to
 // the normal one, to the first order in 1/degrees (Fisher and Cornish, Technometrics 2, 1960). Each
 // window adds two splits in halves to the degrees.
-func (d *Tumbling) test(i int, c *Counts, of *grouped, by [numClusterings]variance) judgement {
-	return d.testGates(i, c, of, by, &d.options.Gates, d.options.Tolerance)
+func (d *Tumbling) test(i int, of *grouped, by [numClusterings]variance) judgement {
+	return d.testGates(i, of, by, &d.options.Gates, d.options.Tolerance)
 }
 
 // testGates is test with other gates than those of the options.
-func (d *Tumbling) testGates(i int, c *Counts, of *grouped, by [numClusterings]variance, gates *Gates, tolerance float64) judgement {
-	f, past := &d.profile.Features[i], &d.history[i]
-	j := judgement{inflation: past.with(by), above: math.Inf(-1)}
+func (d *Tumbling) testGates(i int, of *grouped, by [numClusterings]variance, gates *Gates, tolerance float64) judgement {
+	f, c, past := of.f, of.c, &d.history[i]
+	j := judgement{inflation: past.with(by), above: math.Inf(-1), of: of}
 	j.comparison = of.compare(tolerance, j.inflation)
 	add := func(p passing, ok bool) {
 		if ok {
@@ -37,7 +38,7 @@ func (d *Tumbling) testGates(i int, c *Counts, of *grouped, by [numClusterings]v
 	ratio := 1 + (1-2*d.limits.detect)/(4*degrees) // the quantile's square is about -2 log p
 	largest := 1 + (past.shrunk(by, len(of.all)).largest-1)*ratio*ratio
 	j.single = largest
-	if s := &d.scores[i]; s.of != nil && c.Finite() > 0 {
+	if s := of.scores; s.of != nil && c.Finite() > 0 {
 		if gates.Mean > 0 {
 			add(s.testMean(c, ref, gates.Mean, largest), true)
 		}
@@ -88,22 +89,22 @@ func (d *Tumbling) judgeBins(w *Window, i int) (ranked, float64) {
 	if len(f.Edges) == 0 || rows < d.options.MinRows {
 		return d.finding(f, StatisticG, t, ranked{finding: Finding{Windows: 1, Rows: rows}}), past.inflated()
 	}
-	of := groups(c, f.Reference.Bins, past)
+	of := d.groups(i, c)
 	by := of.estimate()
 	past.observe(by)
-	alone := d.test(i, c, &of, by)
+	alone := d.test(i, &of, by)
 	d.singles[i] = alone.single
 	t.begin(w.Start, alone.best)
 	best, counts, windows, recent := alone, c, 1, alone
 	if run := t.extend(c); run != nil {
-		of := groups(run, f.Reference.Bins, past)
-		recent = d.test(i, run, &of, of.estimate())
+		of := d.groups(i, run)
+		recent = d.test(i, &of, of.estimate())
 		if recent.best < alone.best {
 			best, counts, windows, rows = recent, run, t.Windows, run.Finite()
 		}
 	}
 	isWell := func(j *judgement) bool {
-		return j.above < t.margin() && j.effect-past.usual(j.df, float64(f.Reference.Finite())) < d.options.Tolerance/2
+		return j.above < t.margin() && j.effect-past.usual(j.df, float64(j.of.f.Reference.Finite())) < d.options.Tolerance/2
 	}
 	well := isWell(&recent) && (!t.alarmed() || isWell(&alone)) // an alarm ends if its last windows together look well too
 	broke := d.brokenIn(w, i, 0)
@@ -118,13 +119,13 @@ func (d *Tumbling) judgeBins(w *Window, i int) (ranked, float64) {
 	t.mark(&was, said.promised && said.logP < d.limits.detect)
 	if d.options.Onset {
 		effect := alone.inflation.largest
-		mean, _, n := d.scores[i].meanOf(c.Bins)
+		mean, _, n := of.scores.meanOf(c.Bins)
 		past.saw(seen{Start: w.Start.UnixNano(), Rows: float32(n / effect), Mean: float32(mean), Root: float32(math.Sqrt(2 * alone.g / effect))})
 		t.date(&was, func() onset { return findOnset(past.Seen, best.passed().gate == GateMean) })
 	}
 	past.passed(c, by)
-	r := d.describeBins(f, t, &shown{
-		judgement: &best, counts: counts, windows: windows, rows: rows, logP: said.logP, broke: broke, well: well, first: t.alarmed() && !was.alarmed(),
+	r := d.describeBins(t, &shown{
+		judgement: &best, windows: windows, rows: rows, logP: said.logP, broke: broke, well: well, first: t.alarmed() && !was.alarmed(),
 	})
 	return d.finding(f, StatisticG, t, r), alone.inflation.bins
 }
@@ -132,7 +133,6 @@ func (d *Tumbling) judgeBins(w *Window, i int) (ranked, float64) {
 // shown is what a finding about bins shows.
 type shown struct {
 	*judgement
-	counts  *Counts // the windows that the judgement is about
 	windows int
 	rows    uint64
 	logP    float64
@@ -141,10 +141,11 @@ type shown struct {
 	first   bool // it is detected with this window
 }
 
-func (d *Tumbling) describeBins(f *Feature, t *track, x *shown) ranked {
+func (d *Tumbling) describeBins(t *track, x *shown) ranked {
+	f, c := x.of.f, x.of.c
 	r := ranked{logP: x.logP, order: x.logP, finding: Finding{
 		Value: finite(x.g), Effect: x.effect, Low: x.low, High: x.high,
-		Shift: shift(f, x.counts), Windows: x.windows, Rows: x.rows, DesignEffect: x.inflation.bins, Unpromised: t.Unpromised,
+		Shift: shift(f, c), Windows: x.windows, Rows: x.rows, DesignEffect: x.inflation.bins, Unpromised: t.Unpromised,
 	}}
 	p := x.passed()
 	if d.options.Gates != (Gates{}) {
@@ -160,7 +161,7 @@ func (d *Tumbling) describeBins(f *Feature, t *track, x *shown) ranked {
 	case x.well:
 		r.finding.Change = "as in the reference"
 	default:
-		r.finding.Change = describeGate(f, x.counts, p, x.single)
+		r.finding.Change = describeGate(f, c, p, x.single)
 		if d.options.Onset && x.first && x.logP > closeToLimit*d.limits.detect {
 			r.finding.Change += "; it may be smaller, since the evidence is close to the limit"
 		}

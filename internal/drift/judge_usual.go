@@ -68,18 +68,18 @@ func (d *Tumbling) weigh(i int, w *window) weighed {
 // isGross reports whether a change is so large that no swing explains it.
 func (d *Tumbling) isGross(i int, w *window) bool {
 	gates, tolerance := d.options.gross()
-	passes := func(c *Counts, of *grouped, by [numClusterings]variance) bool {
-		j := d.testGates(i, c, of, by, &gates, tolerance)
+	passes := func(of *grouped, by [numClusterings]variance) bool {
+		j := d.testGates(i, of, by, &gates, tolerance)
 		return j.best < d.limits.detect
 	}
-	if passes(w.counts, w.of, w.by) {
+	if passes(w.of, w.by) {
 		return true
 	}
 	if w.sum == w.counts {
 		return false
 	}
-	of := groups(w.sum, d.profile.Features[i].Reference.Bins, &d.history[i])
-	return passes(w.sum, &of, of.estimate())
+	of := d.groups(i, w.sum)
+	return passes(&of, of.estimate())
 }
 
 // withoutAlarm returns the strongest log p that the window would have with its run if the alarm had not been
@@ -92,8 +92,8 @@ func (d *Tumbling) withoutAlarm(i int, w *window) float64 {
 	l.Run.begin(w.start, w.alone.best)
 	recent, best := w.alone, w.alone.best
 	if sum := l.Run.extend(w.counts); sum != nil {
-		of := groups(sum, d.profile.Features[i].Reference.Bins, &d.history[i])
-		together := d.test(i, sum, &of, of.estimate())
+		of := d.groups(i, sum)
+		together := d.test(i, &of, of.estimate())
 		recent, best = &together, min(best, together.best)
 	}
 	if recent.above < wellMargin && recent.effect < d.options.Tolerance/2 {
@@ -104,9 +104,8 @@ func (d *Tumbling) withoutAlarm(i int, w *window) float64 {
 
 // differs reports whether the windows of a round together pass a gate.
 func (d *Tumbling) differs(i int) bool {
-	pool := d.learned[i].Pool
-	of := groups(pool, d.profile.Features[i].Reference.Bins, &d.history[i])
-	j := d.test(i, pool, &of, of.estimate())
+	of := d.groups(i, d.learned[i].Pool)
+	j := d.test(i, &of, of.estimate())
 	return j.best < d.limits.detect
 }
 

@@ -9,12 +9,16 @@ import (
 // Merge returns the profile of the rows of two profiles. It is that of all rows together if the two have
 // the same features with the same bins, as a profile that was built with the bins of another one has.
 // The counts are exact; means and variances differ by rounding. Errors are Invalid. The caller merges
-// Performance, which is nil in the result. Pairs are left out.
+// Performance, which is nil in the result. Pairs are left out, and hours of the week that
+// only one of them has. Categories lose theirs.
 func Merge(a, b *Profile) (*Profile, error) {
 	if err := mergeable(a, b); err != nil {
 		return nil, err
 	}
 	m := *a
+	if b.Week == nil {
+		m.Week = nil
+	}
 	m.Performance, m.Pairs, m.Rows, m.Sampled = nil, nil, a.Rows+b.Rows, a.Sampled+b.Sampled
 	if b.Created.After(a.Created) {
 		m.Created = b.Created
@@ -57,6 +61,8 @@ func mergeable(a, b *Profile) error {
 		return infer.Errorf(infer.Invalid, "the profiles have %d and %d vectors", len(a.Vectors), len(b.Vectors))
 	case a.Sampled != a.Rows || b.Sampled != b.Rows:
 		return infer.Errorf(infer.Invalid, "only a sample of the rows is in the bins of a profile; build it again with the bins of another one, which counts all")
+	case a.Week != nil && b.Week != nil && *a.Week != *b.Week:
+		return infer.Errorf(infer.Invalid, "the hours of the profiles are in the time zones %.60s and %.60s", a.Week.Zone, b.Week.Zone)
 	case a.TextBytes != b.TextBytes:
 		return infer.Errorf(infer.Invalid, "%d bytes of a text were looked at, and %d; build both with the same --text-bytes", a.TextBytes, b.TextBytes)
 	case a.Rows > maxRows-b.Rows:
@@ -95,6 +101,13 @@ func (f *Feature) merged(rows int64, o *Feature, more int64) (Feature, error) {
 	}
 	m.Reference = f.Reference.around(f.Mean, m.Mean)
 	m.Reference.Merge(o.Reference.around(o.Mean, m.Mean))
+	m.Hours = nil
+	if len(f.Hours) > 0 && len(o.Hours) > 0 {
+		m.Hours = f.hoursAround(m.Mean)
+		for hour, c := range o.hoursAround(m.Mean) {
+			m.Hours[hour].Merge(c)
+		}
+	}
 	return m, nil
 }
 

@@ -35,7 +35,7 @@ func (f *Feature) mergedCategory(o *Feature) (Feature, error) {
 		list = append(list, *v)
 	}
 	m := *f
-	m.Text = text
+	m.Text, m.Hours = text, nil
 	m.Read.Missing += o.Read.Missing
 	m.setCategories(list)
 	m.Reference.Missing = f.Reference.Missing + o.Reference.Missing

@@ -100,6 +100,7 @@ type stream struct {
 	mu      sync.Mutex // guards the window and the detector; taken before Monitor.mu
 	window  Window
 	split   Splitter // of its rows
+	hours   clock
 	state   Snapshot // of the detector
 	started bool     // window has a start
 	stopped bool
@@ -116,7 +117,7 @@ func NewMonitor(o MonitorOptions) *Monitor {
 // Start watches a stream and returns its tap. It replaces a watch of the same stream, whose
 // unjudged rows are lost unless it is stopped first and passed as Past.
 func (m *Monitor) Start(s Stream, w Watch) *Tap {
-	x := &stream{watch: w, tap: NewTap(w.Tap), state: w.Detector.Snapshot()}
+	x := &stream{watch: w, tap: NewTap(w.Tap), state: w.Detector.Snapshot(), hours: w.Tap.Profile.mustClock()}
 	w.Windows.check()
 	now := time.Now()
 	x.status = Status{Stream: s, State: w.Detector.State(), Since: now, UnjudgedSince: now}
@@ -164,8 +165,8 @@ func (m *Monitor) Stop(s Stream) *Past {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	dropped := x.tap.take()
-	rows := x.tap.count(&x.window, &x.split, x.watch.Windows.room(&x.window))
-	x.window.Rows, x.window.Dropped = x.window.Rows+rows, x.window.Dropped+dropped
+	rows := x.count(time.Now())
+	x.window.Dropped += dropped
 	p := &Past{State: x.state, from: &x.watch, started: x.started, window: x.window, split: x.split}
 	m.update(func() { p.Status = x.status })
 	p.Status.Rows, p.Status.Dropped = p.Status.Rows+rows, p.Status.Dropped+dropped
@@ -250,8 +251,7 @@ func (m *Monitor) next(x *stream, now time.Time) (c Closed, ok bool) {
 	if x.stopped {
 		return c, false
 	}
-	rows := x.tap.count(&x.window, &x.split, x.watch.Windows.room(&x.window))
-	x.window.Rows += rows
+	rows := x.count(now)
 	if ok = x.watch.Windows.ended(&x.window, now) || x.broken(now); ok {
 		c = x.close()
 		x.split.Begin(c.Window.Rows)
@@ -267,6 +267,17 @@ func (m *Monitor) next(x *stream, now time.Time) (c Closed, ok bool) {
 		}
 	})
 	return c, ok
+}
+
+// count counts the rows that were taken in the window, and returns their number.
+func (s *stream) count(now time.Time) (rows uint64) {
+	rows = s.tap.count(&s.window, &s.split, s.watch.Windows.room(&s.window))
+	s.window.Rows += rows
+	if end := s.window.End; s.watch.Windows.Rows == 0 && s.started && !end.After(now) {
+		now = end.Add(-1) // they came before the window's end
+	}
+	s.hours.count(&s.window, now, rows)
+	return rows
 }
 
 // update changes statuses under the lock.

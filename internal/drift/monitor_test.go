@@ -6,6 +6,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"sluice.io/sluice/api"
 	"sluice.io/sluice/internal/infer"
 )
@@ -98,6 +100,31 @@ func TestWindowsOfTimeAreAligned(t *testing.T) {
 		}
 		if s := m.Status()[0]; s.Windows != 2 || s.Rows != 5 || s.State != Detected || s.Last == nil || s.Last.Rows != 2 {
 			t.Errorf("status %+v", s)
+		}
+	})
+}
+
+// A window knows the hours of its rows, and rows that are counted just after its end are of the hour before.
+func TestHoursOfWindows(t *testing.T) {
+	monitored(t, func(m *Monitor, closed *[]Closed) {
+		time.Sleep(58*time.Minute + 30*time.Second) // the bubble's clock starts on Saturday, 2000-01-01, at midnight
+		w := watched(&judge{state: OK})
+		w.Tap.Profile.Week = &Week{Zone: "UTC"}
+		w.Windows.Length = 3 * time.Minute // from 0:57
+		tap := m.Start(iris1, w)
+		offer(tap, 3)
+		wait(90*time.Second - time.Millisecond)
+		offer(tap, 2) // at 0:59:59.999
+		wait(2 * time.Minute)
+		offer(tap, 4)
+		wait(2 * time.Minute)
+		const saturday = 5 * 24
+		var got []Hours
+		for _, c := range *closed {
+			got = append(got, c.Window.Hours)
+		}
+		if diff := cmp.Diff([]Hours{{{saturday, 5}}, {{saturday + 1, 4}}}, got); diff != "" {
+			t.Error(diff)
 		}
 	})
 }

@@ -23,6 +23,11 @@ func (f *Feature) SetRare(sorted []float64) {
 	f.Tails = tailsOf(sorted, f)
 }
 
+// CountHour counts rows in the hour of the week of a time.
+func (w *Window) CountHour(p *Profile, at time.Time, rows int) {
+	p.mustClock().count(w, at, uint64(rows)) //nolint:gosec // not negative
+}
+
 // Pairing counts pairs as a tap does.
 type Pairing struct{ *pairing }
 

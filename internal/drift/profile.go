@@ -39,6 +39,8 @@ type Profile struct {
 	// Pairs say how the features depend on each other; nil if they are not known, as in profiles of
 	// earlier releases.
 	Pairs *Pairs `json:"pairs,omitempty"`
+	// Week says that the features have counts by the hour of the week; nil if these are not known.
+	Week *Week `json:"week,omitempty"`
 	// Vectors are the tensors that are watched as a whole.
 	Vectors  []Vector  `json:"vectors,omitempty"`
 	Features []Feature `json:"features"`
@@ -85,6 +87,8 @@ type Feature struct {
 	// Reference counts only the sampled rows, including values that are not finite, so that its N
 	// is Sampled and its shares add up.
 	Reference Counts `json:"reference"`
+	// Hours are the same by the hour of the week, WeekHours of them; nil if they are not known.
+	Hours []Counts `json:"hours,omitempty"`
 }
 
 // Odd counts the values, of all rows read, that were not finite.
@@ -118,4 +122,6 @@ type Counts struct {
 	Squares float64 `json:"squares"`
 	// Halves has the halves of each bin's rows. It is nil if they are not known, as in a reference.
 	Halves []Halves `json:"halves,omitempty"`
+	// Hours are the rows by the hour of the week, if the profile has a Week. A Window has its own.
+	Hours Hours `json:"hours,omitempty"`
 }

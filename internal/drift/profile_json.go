@@ -166,7 +166,7 @@ func (p *Profile) check() error {
 			return infer.Errorf(infer.Invalid, "the profile's pairs: %v", err)
 		}
 	}
-	return nil
+	return p.checkWeek()
 }
 
 // checkPairs checks the pairs after the features.

@@ -45,6 +45,7 @@ func Simulate(p *Profile, d Detector, rows iter.Seq[Row], o SimulateOptions) ite
 	for i := range round {
 		round[i] = rounding(p.Features[i].Datatype)
 	}
+	hours := p.mustClock()
 	return func(yield func(Verdict) bool) {
 		var pairs *pairing
 		if o.Pairs {
@@ -95,6 +96,7 @@ func Simulate(p *Profile, d Detector, rows iter.Seq[Row], o SimulateOptions) ite
 				return
 			}
 			w.addRow(p, round, unknown, &row, split.Next(row.User), pairs)
+			hours.count(&w, row.At, 1)
 			if o.Windows.Rows > 0 && !ends(row.At) {
 				return
 			}

@@ -174,6 +174,9 @@ func checkHistory(p *Profile, all []history) error {
 		if n := len(all[i].Before); n != 0 && n != len(p.Features[i].Edges)+1 {
 			return infer.Errorf(infer.Invalid, "history: %s %s has %d bins; the profile has %d", p.Features[i].Kind, p.Features[i].Name, n, len(p.Features[i].Edges)+1)
 		}
+		if err := all[i].Hours.check(maxRows); err != nil {
+			return infer.Errorf(infer.Invalid, "history of %s %s: %s", p.Features[i].Kind, p.Features[i].Name, err.Msg)
+		}
 		if h := &all[i]; h.Clean < 0 || h.Clean > maxSmoothed || !(h.Usual >= 0 && h.Usual <= math.MaxFloat64) {
 			return infer.Errorf(infer.Invalid, "history: the usual effect of %s %s is not valid", p.Features[i].Kind, p.Features[i].Name)
 		}

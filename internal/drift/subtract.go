@@ -23,7 +23,7 @@ type Subtracted struct {
 // merged profile of part and the rest is whole. Counts are exact. Means, variances and sums differ by
 // rounding; those of the merged profile agree with whole to nine digits or more, since an error of the
 // rest becomes smaller in it. The caller subtracts Performance, which is nil in the result. Pairs are left
-// out. Errors are Invalid: the profiles have other features or bins, or part is not a part of whole.
+// out, and hours of the week that only one of them has. Categories lose theirs. Errors are Invalid: the profiles have other features or bins, or part is not a part of whole.
 func Subtract(whole, part *Profile) (*Subtracted, error) {
 	if err := mergeable(whole, part); err != nil {
 		return nil, err
@@ -36,6 +36,9 @@ func Subtract(whole, part *Profile) (*Subtracted, error) {
 		Created: whole.Created, Source: sourceWithout(whole.Source, part.Source),
 		Rows: whole.Rows - part.Rows, Sampled: whole.Sampled - part.Sampled, TextBytes: whole.TextBytes,
 		Features: make([]Feature, len(whole.Features)),
+	}
+	if part.Week != nil {
+		rest.Week = whole.Week
 	}
 	s := &Subtracted{Profile: rest}
 	for i := range whole.Features {
@@ -117,6 +120,14 @@ func (s *Subtracted) without(f *Feature, rows int64, o *Feature, fewer int64) (F
 	moved := o.Reference.around(o.Mean, r.Mean)
 	if !r.Reference.subtract(&moved) {
 		return Feature{}, notPart(f, "more rows in a bin than")
+	}
+	if r.Hours = nil; len(f.Hours) > 0 && len(o.Hours) > 0 {
+		r.Hours = f.hoursAround(r.Mean)
+		for hour, c := range o.hoursAround(r.Mean) {
+			if !r.Hours[hour].subtract(&c) {
+				return Feature{}, notPart(f, "more rows in an hour than")
+			}
+		}
 	}
 	return r, nil
 }

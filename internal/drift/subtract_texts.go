@@ -32,6 +32,7 @@ func (f *Feature) withoutCategory(o *Feature) (Feature, error) {
 	}
 	var err error
 	r := *f
+	r.Hours = nil
 	if r.Read, err = f.withoutOdd(&f.Read, &o.Read); err != nil {
 		return Feature{}, err
 	}

@@ -105,6 +105,7 @@ func (b *Builder) textFeatures(column int) []Feature {
 			f.setCategories(list)
 			f.Read = b.moments[c.part].odd
 			f.Reference.Missing = b.sampled - rows
+			b.byHour(&f, c.part)
 			return []Feature{f}
 		}
 	}

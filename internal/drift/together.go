@@ -45,13 +45,19 @@ type run struct {
 	Effects []float64   `json:"effects"` // the largest design effect, by paired feature; 0: not judged
 	Own     [2]float64  `json:"own"`     // sums of jointEffects of the windows, by user and by time
 	Pairs   *PairCounts `json:"pairs,omitempty"`
+	Hours   Hours       `json:"hours,omitempty"` // of the windows
 }
 
 // meanScore has the moments of a feature's scores over some rows. effect is the design effect of their
-// mean, 0 if the feature cannot be judged.
+// mean, 0 if the feature cannot be judged. expected is the mean that the hours of the rows let expect, 0 without a Week, and known
+// are the rows of the reference that know it.
 type meanScore struct {
 	mean, variance, rows, effect float64
+	expected, known              float64
 }
+
+// moved returns by how much the mean differs from that of the reference.
+func (x *meanScore) moved() float64 { return x.mean - x.expected }
 
 // newTogether returns nil if there is nothing to judge.
 func newTogether(p *Profile, g *Gates) *together {
@@ -83,7 +89,7 @@ func (d *Tumbling) judgeTogether(w *Window) (found []ranked) {
 			effects[k] = d.singles[i]
 		}
 	}
-	t.run.add(bins, effects, w.Pairs)
+	t.run.add(bins, effects, w.Pairs, w.Hours)
 	t.hushed = false
 	for k, i := range t.pairs.Features {
 		switch own := &d.tracks[i][0]; {
@@ -95,7 +101,7 @@ func (d *Tumbling) judgeTogether(w *Window) (found []ranked) {
 			t.run.drop(k)
 		}
 	}
-	alone, all := t.moments(bins, effects), t.moments(t.run.Bins, t.run.Effects)
+	alone, all := d.moments(bins, effects, w.Hours), d.moments(t.run.Bins, t.run.Effects, t.run.Hours)
 	by := t.jointEffects(w, alone)
 	t.past.observe(by)
 	t.past.passed(alone)
@@ -123,7 +129,7 @@ func (d *Tumbling) judgeTogether(w *Window) (found []ranked) {
 type pairEffects struct{ alone, run float64 }
 
 // add adds a window.
-func (r *run) add(bins [][]uint64, effects []float64, pairs *PairCounts) {
+func (r *run) add(bins [][]uint64, effects []float64, pairs *PairCounts, hours Hours) {
 	if r.Windows == 0 || r.Windows >= maxRun {
 		*r = run{Bins: make([][]uint64, len(bins)), Effects: slices.Clone(effects)}
 		for k := range bins {
@@ -134,6 +140,7 @@ func (r *run) add(bins [][]uint64, effects []float64, pairs *PairCounts) {
 		}
 	}
 	r.Windows++
+	r.Hours = r.Hours.with(hours)
 	for k := range bins {
 		for i, n := range bins[k] {
 			r.Bins[k][i] += n
@@ -160,19 +167,16 @@ func (r *run) drop(k int) {
 }
 
 // moments returns the moments of the scores over counts.
-func (t *together) moments(bins [][]uint64, effects []float64) []meanScore {
+func (d *Tumbling) moments(bins [][]uint64, effects []float64, hours Hours) []meanScore {
+	t := d.together
 	list := make([]meanScore, len(bins))
 	for k := range bins {
 		x := meanScore{effect: effects[k]}
 		x.mean, x.variance, x.rows = t.scores[k].moments(bins[k])
+		x.expected, x.known = d.expect(t.pairs.Features[k], &t.scores[k], hours)
 		list[k] = x
 	}
 	return list
-}
-
-// reference returns the finite values of a paired feature in the reference.
-func (d *Tumbling) reference(k int) float64 {
-	return float64(d.profile.Features[d.together.pairs.Features[k]].Reference.Finite())
 }
 
 // observe updates the state of a finding of several features, and completes it. place is as of weighTogether.
@@ -223,7 +227,7 @@ func (t *together) restore(s *TogetherStatus) error {
 }
 
 func (r *run) clone() run {
-	c := run{Windows: r.Windows, Own: r.Own, Effects: slices.Clone(r.Effects), Bins: slices.Clone(r.Bins)}
+	c := run{Windows: r.Windows, Hours: r.Hours, Own: r.Own, Effects: slices.Clone(r.Effects), Bins: slices.Clone(r.Bins)}
 	for k := range c.Bins {
 		c.Bins[k] = slices.Clone(c.Bins[k])
 	}
@@ -249,6 +253,9 @@ func (t *together) checkRun(r *run) error {
 		if len(r.Bins[k]) != len(t.scores[k].of) || !(r.Effects[k] >= 0 && r.Effects[k] <= math.MaxFloat64) {
 			return fmt.Errorf("feature %d has %d bins and a design effect of %v; expected %d bins", k, len(r.Bins[k]), r.Effects[k], len(t.scores[k].of))
 		}
+	}
+	if err := r.Hours.check(math.MaxUint64); err != nil {
+		return err
 	}
 	if r.Pairs != nil {
 		return r.Pairs.check(t.pairs, math.MaxUint64)

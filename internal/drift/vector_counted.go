@@ -43,7 +43,7 @@ func (b *Builder) countVectors(c *counted, of *Profile) (int, error) {
 func (c *countedVector) add(b *Builder, values []float64, missing []bool) {
 	norm, mean := c.of.add(values, missing)
 	for k, x := range [...]float64{norm, mean} {
-		c.parts[k].Reference.Add(&c.parts[k], b.moments[c.of.parts+k].add(x))
+		c.parts[k].countIn(&b.week, b.moments[c.of.parts+k].add(x))
 	}
 }
 
@@ -55,6 +55,7 @@ func (c *countedVector) described(b *Builder) []Feature {
 		f, like := &list[k], &c.parts[k]
 		b.moments[c.of.parts+k].describe(f)
 		f.Edges, f.Tails, f.Reference = like.Edges, like.Tails, like.Reference.around(like.Mean, f.Mean)
+		f.Hours = b.week.around(like, f)
 	}
 	return list
 }

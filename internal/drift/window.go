@@ -14,6 +14,8 @@ type Window struct {
 	Rows    uint64    `json:"rows"`
 	Dropped uint64    `json:"dropped,omitempty"` // sampled rows without room
 	Counts  []Counts  `json:"counts"`
+	// Hours are the rows by the hour of the week, if the profile has a Week.
+	Hours Hours `json:"hours,omitempty"`
 	// Breaks are what ended the window early.
 	Breaks []Break `json:"breaks,omitempty"`
 	// Known is the number of rows whose user is known.

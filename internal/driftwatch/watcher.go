@@ -366,6 +366,9 @@ func (w *Watcher) describe(s drift.Stream) api.DriftStatus {
 	if x.profile != nil {
 		d.MinRows = x.options.MinRows
 		d.ProfileDigest, d.Features, d.ReferenceRows = x.Reference.digest, len(x.profile.Features), x.profile.Rows
+		if x.profile.Week != nil {
+			d.ReferenceZone = x.profile.Week.Zone
+		}
 	}
 	return d
 }

@@ -25,7 +25,7 @@ type LabelOptions struct {
 // performance collects how good the predictions of a table's rows were. Labels are read with the
 // rows, but predictions may be computed some rows later.
 type performance struct {
-	table   *tabular.Reader
+	column  *tabular.Kept
 	missing []string
 	form    labels.Form
 	ref     *labels.Reference
@@ -50,7 +50,7 @@ func (o *ProfileOptions) performanceOf(table *tabular.Reader, features []drift.F
 	if !form.Scored() {
 		return nil, infer.Errorf(infer.Invalid, "output '%.60s' does not have scores of classes; from labels of others nothing can be estimated", form.Output)
 	}
-	p := &performance{table: table, missing: o.tabular().Missing, form: form, ref: labels.NewReference(form), at: make([]int, form.Width), row: make([]float64, form.Width)}
+	p := &performance{missing: o.tabular().Missing, form: form, ref: labels.NewReference(form), at: make([]int, form.Width), row: make([]float64, form.Width)}
 	for element := range p.at {
 		p.at[element] = slices.IndexFunc(features, func(f drift.Feature) bool {
 			return f.Kind == drift.KindOutput && f.Tensor == form.Output && f.Element == element
@@ -59,19 +59,20 @@ func (o *ProfileOptions) performanceOf(table *tabular.Reader, features []drift.F
 			return nil, infer.Errorf(infer.Invalid, "labels need element %d of output '%.60s', which the file does not have and the model does not compute", element, form.Output)
 		}
 	}
-	return p, table.Keep(o.Labels.Column)
+	p.column, err = table.Keep(o.Labels.Column)
+	return p, err
 }
 
 // read takes the label of the row that the table has just read.
 func (p *performance) read() error {
-	text := p.table.Text()
+	text := p.column.Text()
 	if slices.ContainsFunc(p.missing, func(m string) bool { return strings.EqualFold(m, text) }) {
 		p.waiting = append(p.waiting, labels.Label{})
 		return nil
 	}
 	l := labels.TextLabel(strings.Clone(text), true)
 	if err := p.form.Check(l); err != nil {
-		return p.table.Errorf("is not a label of the model: %v", infer.Message(err))
+		return p.column.Errorf("is not a label of the model: %v", infer.Message(err))
 	}
 	p.waiting = append(p.waiting, l)
 	return nil

@@ -28,6 +28,9 @@ const (
 // Profile is a profile for commands.
 type Profile = drift.Profile
 
+// ProfileFeature is a feature of a profile.
+type ProfileFeature = drift.Feature
+
 // ProfileComparison is the difference between two profiles.
 type ProfileComparison = drift.Comparison
 
@@ -54,6 +57,10 @@ type ProfileOptions struct {
 	Mapped func([]ColumnUse)
 	TableOptions
 
+	// Time is the column with the time of each row, to count the rows by the hour of the week in the time zone Zone, a name of the IANA
+	// database; "": not by the hour. If the rows cover less than two weeks, the profile has no hours, which is noted.
+	Time, Zone string
+
 	// TextBytes is how many bytes of a text are looked at; 0 means the default. HideTexts leaves the texts of
 	// categories out of the profile.
 	TextBytes int
@@ -72,9 +79,6 @@ type ColumnUse = drift.ColumnUse
 
 // MakeProfile reads a CSV file to its end, once, and makes a profile of it.
 func MakeProfile(ctx context.Context, in io.Reader, o ProfileOptions) (*Profile, error) {
-	if label := o.Labels.Column; label != "" && !slices.Contains(o.Targets, label) {
-		o.Targets = append(slices.Clone(o.Targets), label)
-	}
 	table, uses, err := openTable(in, o)
 	if err != nil {
 		return nil, err
@@ -106,8 +110,11 @@ func MakeProfile(ctx context.Context, in io.Reader, o ProfileOptions) (*Profile,
 			return nil, err
 		}
 	}
-	sink := rowSink{b, known}
-	if err := addRows(ctx, table, sink, x, integerColumnsOf(features[:columns]), &o.TableOptions); err != nil {
+	sink := rowSink{builder: b, known: known}
+	if sink.times, err = o.hoursOf(table, b); err != nil {
+		return nil, err
+	}
+	if err := addRows(ctx, table, &sink, x, integerColumnsOf(features[:columns]), &o.TableOptions); err != nil {
 		return nil, err
 	}
 	if err := b.Err(); err != nil {
@@ -121,6 +128,9 @@ func MakeProfile(ctx context.Context, in io.Reader, o ProfileOptions) (*Profile,
 		meta.OutputsOf = o.Model.Version
 	}
 	p := b.Profile(meta)
+	if o.Time != "" && p.Week == nil {
+		o.note(fmt.Sprintf("the rows cover %v; the profile has no hours of the week, since they need two weeks", b.Covered().Round(time.Minute)))
+	}
 	if known != nil {
 		if known.without > 0 {
 			o.note(fmt.Sprintf("%d rows have no label or no prediction; they count for drift only", known.without))
@@ -130,21 +140,45 @@ func MakeProfile(ctx context.Context, in io.Reader, o ProfileOptions) (*Profile,
 	return p, err
 }
 
-// rowSink gets the rows of a table: first their labels as they are read, later the rows with their
+// hoursOf makes a builder count by the hour of the week, and returns the times of the rows; nil if there are none.
+func (o *ProfileOptions) hoursOf(table *tabular.Reader, b *drift.Builder) (*times, error) {
+	if o.Time == "" {
+		return nil, nil //nolint:nilnil // not an error
+	}
+	if err := b.ByHour(o.Zone); err != nil {
+		return nil, err
+	}
+	return timesOf(table, o.Time)
+}
+
+// rowSink gets the rows of a table: first their times and labels as they are read, later the rows with their
 // outputs.
 type rowSink struct {
 	builder *drift.Builder
 	known   *performance // nil without labels
+	times   *times       // nil without times
+	waiting []time.Time  // of rows that were read and not added yet
 }
 
-func (s rowSink) read() error {
+func (s *rowSink) read() error {
+	if s.times != nil {
+		at, err := s.times.read()
+		if err != nil {
+			return err
+		}
+		s.waiting = append(s.waiting, at)
+	}
 	if s.known == nil {
 		return nil
 	}
 	return s.known.read()
 }
 
-func (s rowSink) add(values []float64, texts []string, missing []bool) {
+func (s *rowSink) add(values []float64, texts []string, missing []bool) {
+	if s.times != nil {
+		s.builder.At(s.waiting[0])
+		s.waiting = s.waiting[1:]
+	}
 	s.builder.AddRow(values, texts, missing)
 	if s.known != nil {
 		s.known.add(values, missing)
@@ -169,7 +203,7 @@ func (o *ProfileOptions) evaluation(ctx context.Context, columns []drift.Feature
 }
 
 // addRows reads a table to its end, and adds computed outputs.
-func addRows(ctx context.Context, table *tabular.Reader, sink rowSink, x *evaluation, integers integerColumns, o *TableOptions) error {
+func addRows(ctx context.Context, table *tabular.Reader, sink *rowSink, x *evaluation, integers integerColumns, o *TableOptions) error {
 	if x != nil {
 		x.add = sink.add
 	}
@@ -206,6 +240,11 @@ func addRows(ctx context.Context, table *tabular.Reader, sink rowSink, x *evalua
 // openTable reads the beginning of a table and decides the use of each column. The reader returns
 // the values of the features' columns, in their order.
 func openTable(in io.Reader, o ProfileOptions) (*tabular.Reader, []ColumnUse, error) {
+	for _, column := range []string{o.Labels.Column, o.Time} {
+		if column != "" && !slices.Contains(o.Targets, column) {
+			o.Targets = append(slices.Clone(o.Targets), column)
+		}
+	}
 	table, err := tabular.New(in, o.tabular())
 	if err != nil {
 		return nil, nil, err
@@ -248,7 +287,13 @@ func openTable(in io.Reader, o ProfileOptions) (*tabular.Reader, []ColumnUse, er
 			}
 		}
 	}
-	return table, append(m.Columns, o.leftOut(table, columns)...), nil
+	uses := slices.Concat(m.Columns, o.leftOut(table, columns))
+	for i := range uses {
+		if o.Time != "" && uses[i].Column == o.Time {
+			uses[i].How = "the time of the row"
+		}
+	}
+	return table, uses, nil
 }
 
 // columns returns the columns to map, and those of texts with an example. A column of numbers with decimal
@@ -317,6 +362,21 @@ func textual(table *tabular.Reader, name string) bool {
 
 // ReadProfile reads a profile of up to drift.MaxProfileBytes.
 func ReadProfile(r io.Reader) (*Profile, error) { return drift.Read(r, drift.MaxProfileBytes) }
+
+// RowsByHour returns the least and the most sampled rows in an hour of the week, 0 if the profile does not know the hours.
+func RowsByHour(p *Profile) (least, most uint64) {
+	for i := range p.Features {
+		if hours := p.Features[i].Hours; len(hours) > 0 {
+			least = hours[0].N()
+			for hour := range hours {
+				n := hours[hour].N()
+				least, most = min(least, n), max(most, n)
+			}
+			return least, most
+		}
+	}
+	return 0, 0
+}
 
 // CompareOptions set which differences of two profiles matter.
 type CompareOptions = drift.CompareOptions

@@ -57,7 +57,10 @@ func SimulateProfile(ctx context.Context, p *Profile, in io.Reader, o Simulation
 	if err != nil {
 		return 0, err
 	}
-	source := newTimedRows(table, p, at, &o)
+	source, err := newTimedRows(table, p, at, &o)
+	if err != nil {
+		return 0, err
+	}
 	windows := drift.SimulateOptions{Windows: driftwatch.Windowing(&o.Drift), Unknown: source.unknown(), Pairs: o.Drift.Gates.Correlation > 0}
 	if o.Time == "" {
 		windows.Start = time.Unix(0, 0).UTC()
@@ -114,10 +117,7 @@ func tableOf(p *Profile, in io.Reader, o *SimulationOptions) (*tabular.Reader, [
 		o.note("columns left out, since they are not features of the profile: " + shortList(left))
 	}
 	names, asText, at := joinColumns(p, used, features)
-	if err := table.UseAs(names, asText); err != nil || o.Time == "" {
-		return table, at, err
-	}
-	return table, at, table.Keep(o.Time)
+	return table, at, table.UseAs(names, asText)
 }
 
 // joinColumns returns each column once, whether it has texts, and its features.

@@ -22,13 +22,14 @@ type timedRows struct {
 	integers integerColumns
 	options  *SimulationOptions
 	row      drift.Row // of all features
+	times    *times    // nil without a column of times
 
 	rows   uint64 // so far
 	last   time.Time
 	failed error // the error that ended them early
 }
 
-func newTimedRows(table *tabular.Reader, p *Profile, at [][]int, o *SimulationOptions) *timedRows {
+func newTimedRows(table *tabular.Reader, p *Profile, at [][]int, o *SimulationOptions) (*timedRows, error) {
 	r := &timedRows{table: table, profile: p, at: at, options: o}
 	r.row.Values, r.row.Missing, r.row.Texts = make([]float64, len(p.Features)), make([]bool, len(p.Features)), make([]string, len(p.Features))
 	features := make([]drift.Feature, len(at))
@@ -36,7 +37,9 @@ func newTimedRows(table *tabular.Reader, p *Profile, at [][]int, o *SimulationOp
 		features[i] = p.Features[list[0]]
 	}
 	r.integers = integerColumnsOf(features)
-	return r
+	var err error
+	r.times, err = timesOf(table, o.Time)
+	return r, err
 }
 
 // unknown marks the features that are not in the table.
@@ -95,21 +98,42 @@ func (r *timedRows) next(ctx context.Context) (row drift.Row, err error) {
 	}
 	r.set(values, r.table.Texts(), missing)
 	row = r.row
-	if r.options.Time == "" {
+	if r.times == nil {
 		r.rows++
 		row.At = time.Unix(int64(r.rows), 0).UTC() //nolint:gosec // as above
 		return row, nil
 	}
-	at, ok := parseTime(r.table.Text())
+	at, err := r.times.read()
 	switch {
-	case !ok:
-		return row, r.table.Errorf("is not a valid time; expected RFC 3339, 2026-05-04 12:30:00, 2026-05-04, or seconds since 1970")
+	case err != nil:
+		return row, err
 	case at.Before(r.last):
-		return row, r.table.Errorf("is before the time of the previous row; sort the file by time")
+		return row, r.times.column.Errorf("is before the time of the previous row; sort the file by time")
 	}
 	r.rows++
 	r.last, row.At = at, at
 	return row, nil
+}
+
+// times reads the times of rows.
+type times struct{ column *tabular.Kept }
+
+// timesOf returns nil if the name is empty.
+func timesOf(table *tabular.Reader, name string) (*times, error) {
+	if name == "" {
+		return nil, nil //nolint:nilnil // not an error
+	}
+	column, err := table.Keep(name)
+	return &times{column}, err
+}
+
+// read returns the time of the last row.
+func (t *times) read() (time.Time, error) {
+	at, ok := parseTime(t.column.Text())
+	if !ok {
+		return at, t.column.Errorf("is not a valid time; expected RFC 3339, 2026-05-04 12:30:00, 2026-05-04, or seconds since 1970")
+	}
+	return at, nil
 }
 
 // parseTime parses a time. Without a zone it is in UTC, and a number is in seconds since 1970.

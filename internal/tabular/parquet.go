@@ -93,7 +93,7 @@ func newParquet(in io.ReaderAt, size int64, o Options) (r *Reader, err error) {
 	if err := t.fill(); err != nil && !errors.Is(err, io.EOF) {
 		return nil, err
 	}
-	r = &Reader{opts: o, parquet: t, header: true, keep: -1}
+	r = &Reader{opts: o, parquet: t, header: true}
 	if r.columns, err = t.columns(o.MaxColumns); err != nil {
 		return nil, err
 	}
@@ -272,8 +272,10 @@ func (r *Reader) nextParquet() (values []float64, missing []bool, err error) {
 
 // setParquet sets the value of a column, which may be null.
 func (r *Reader) setParquet(column int, leaf *parquetLeaf, v parquet.Value) {
-	if column == r.keep {
-		r.text = leaf.textOf(v)
+	for _, k := range r.kept {
+		if column == k.column {
+			k.text = leaf.textOf(v)
+		}
 	}
 	place := r.place[column]
 	if place < 0 {

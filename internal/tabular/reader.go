@@ -71,8 +71,7 @@ type Reader struct {
 	width   int      // fields of each row
 	place   []int    // by column: its index in the values, -1 if it is not used
 	asText  []bool   // by column: it is read as texts
-	keep    int      // the column whose text is kept, -1 for none
-	text    string   // the kept text in the last row
+	kept    []*Kept
 	values  []float64
 	texts   []string // of columns of texts
 	missing []bool
@@ -162,7 +161,7 @@ func (r *Reader) begin(rows [][]string) error {
 		r.first = slices.Clone(first)
 	}
 	r.opts.sniffColumns(r.columns, rows)
-	r.keep, r.place, r.asText = -1, make([]int, r.width), make([]bool, r.width)
+	r.place, r.asText = make([]int, r.width), make([]bool, r.width)
 	for i := range r.place {
 		r.place[i] = -1
 		if !r.columns[i].Text {
@@ -253,21 +252,29 @@ func (r *Reader) Numbers(except func(name string) bool) ([]string, error) {
 	return names, nil
 }
 
-// Keep makes Next keep the text of a column of any kind, for Text. Call it before the first Next.
-func (r *Reader) Keep(name string) error {
-	r.keep = slices.IndexFunc(r.columns, func(c Column) bool { return c.Name == name })
-	if r.keep < 0 {
-		return infer.Errorf(infer.Invalid, "the file has no column '%s'; it has %s", clip(name), r.names())
-	}
-	return nil
+// Kept is a column of any kind of which Next keeps the text.
+type Kept struct {
+	r      *Reader
+	column int
+	text   string
 }
 
-// Text returns the last row's text in the kept column, without blanks around it.
-func (r *Reader) Text() string { return r.text }
+// Keep makes Next keep the text of a column. Call it before the first Next.
+func (r *Reader) Keep(name string) (*Kept, error) {
+	k := &Kept{r: r, column: slices.IndexFunc(r.columns, func(c Column) bool { return c.Name == name })}
+	if k.column < 0 {
+		return nil, infer.Errorf(infer.Invalid, "the file has no column '%s'; it has %s", clip(name), r.names())
+	}
+	r.kept = append(r.kept, k)
+	return k, nil
+}
 
-// Errorf returns an error about the kept text, with its place.
-func (r *Reader) Errorf(format string, args ...any) error {
-	return r.errorAt(r.keep, "'%s' %s", clip(r.text), fmt.Sprintf(format, args...))
+// Text returns the last row's text in the column, without blanks around it.
+func (k *Kept) Text() string { return k.text }
+
+// Errorf returns an error about the text, with its place.
+func (k *Kept) Errorf(format string, args ...any) error {
+	return k.r.errorAt(k.column, "'%s' %s", clip(k.text), fmt.Sprintf(format, args...))
 }
 
 // names lists the columns, up to the max number in a message.
@@ -314,8 +321,10 @@ func (r *Reader) Next() (values []float64, missing []bool, err error) {
 		if len(field) > r.opts.MaxFieldBytes {
 			return nil, nil, r.errorAt(i, "a field of %d bytes; expected at most %d", len(field), r.opts.MaxFieldBytes)
 		}
-		if i == r.keep {
-			r.text = trim(field)
+		for _, k := range r.kept {
+			if i == k.column {
+				k.text = trim(field)
+			}
 		}
 		place := r.place[i]
 		if place < 0 {
