@@ -110,13 +110,24 @@ func (it *item) arm(ctx context.Context) (detach func() bool) {
 		return nil
 	}
 	use := it.use
-	return context.AfterFunc(ctx, func() {
+	leave := func() {
 		mark := gatheringCanceled
 		if infer.CodeOf(ctx.Err()) == infer.Deadline {
 			mark = gatheringExpired
 		}
 		it.leave(use, mark)
-	})
+	}
+	if own, ok := ctx.(leaver); ok {
+		return own.AfterLeave(leave)
+	}
+	return context.AfterFunc(ctx, leave)
+}
+
+// leaver is a context that knows when its caller leaves. context.AfterFunc, which does the same for every context, takes six allocations.
+type leaver interface {
+	// AfterLeave calls f in a goroutine of its own once the caller has left. The context's deadline does not count: the
+	// item's alarm has it. stop undoes that; it is false if f was called.
+	AfterLeave(f func()) (stop func() bool)
 }
 
 // wait returns when the item has ended.

@@ -310,3 +310,52 @@ func TestTerminatedRunsAreLearntFrom(t *testing.T) {
 		}
 	})
 }
+
+// caller is a context that knows when its caller leaves, and that never ends itself.
+type caller struct {
+	context.Context
+
+	leaves chan struct{}
+}
+
+func (c caller) Done() <-chan struct{} { return c.leaves }
+
+func (c caller) AfterLeave(f func()) (stop func() bool) {
+	stopped := make(chan struct{})
+	go func() {
+		select {
+		case <-c.leaves:
+			f()
+		case <-stopped:
+		}
+	}()
+	return func() bool { close(stopped); return true }
+}
+
+// A context that knows when its caller leaves is asked for that, and not watched.
+func TestCallersThatTellThatTheyLeave(t *testing.T) {
+	virtual(t, func(t *testing.T) {
+		s := start(t, 1, slow(time.Second))
+		busy := s.send(request(0, 1, 1))
+		c := caller{context.Background(), make(chan struct{})}
+		begin := time.Now()
+		time.AfterFunc(300*ms, func() { close(c.leaves) })
+		req := request(1, 1, 1)
+		if err := s.model.Check(req); err != nil {
+			t.Fatal(err)
+		}
+		_, err := s.Predict(c, req)
+		if got := time.Since(begin); infer.CodeOf(err) != infer.Canceled || got != 300*ms {
+			t.Errorf("%v after %v, want a cancellation after 300 ms", err, got)
+		}
+		busy.wantDoubled(t)
+		stays := caller{context.Background(), make(chan struct{})}
+		req = request(2, 1, 1)
+		if err := s.model.Check(req); err != nil {
+			t.Fatal(err)
+		}
+		if _, err = s.Predict(stays, req); err != nil {
+			t.Error(err)
+		}
+	})
+}

@@ -15,13 +15,13 @@ import (
 // call is a call in progress, and the context of its handler. It knows what has arrived of its
 // messages, and ends if the caller keeps it waiting.
 type call struct {
-	context.Context //nolint:containedctx // a call is a context
+	context.Context //nolint:containedctx // a call is a context; this one is grpc-go's, which ends if the caller leaves
 
-	conn   *conn
-	id     uint32      // on the connection
-	header metadata.MD // read only
-	cancel context.CancelFunc
-	late   atomic.Bool // it was ended since its caller kept it waiting
+	conn    *conn
+	id      uint32                  // on the connection
+	header  metadata.MD             // read only
+	handler atomic.Pointer[handler] // nil: the call has none yet
+	late    atomic.Bool             // it was ended since its caller kept it waiting
 
 	// The fields below are guarded by conn.mu.
 
@@ -40,6 +40,8 @@ type call struct {
 	reading  time.Time // since when the handler of a stream waits for a message; zero: it does not
 	busy     int       // requests of a stream in progress
 	active   time.Time // when the last of them ended
+	gone     bool      // the caller has left
+	leaving  func()    // that it then calls; nil: nothing
 }
 
 // The bytes that are reserved for a call beside its messages: its goroutine, and what grpc-go
@@ -74,10 +76,8 @@ func (s *Server) begin(ctx context.Context, info *tap.Info) (context.Context, er
 			size += headerBytes + len(name) + len(v)
 		}
 	}
-	k := &call{conn: r.conn, header: info.Header, since: r.conn.listener.soon()}
-	k.Context, k.cancel = context.WithCancel(ctx)
+	k := &call{Context: ctx, conn: r.conn, header: info.Header, since: r.conn.listener.soon()}
 	if !r.conn.begin(k, size) {
-		k.cancel()
 		return nil, status.Error(codes.ResourceExhausted, "calls use all of their memory, try again later")
 	}
 	return k, nil
@@ -106,7 +106,6 @@ func (k *call) end() {
 	if k == nil {
 		return
 	}
-	k.cancel()
 	k.conn.mu.Lock()
 	defer k.conn.mu.Unlock()
 	k.remove()
@@ -128,7 +127,7 @@ func (k *call) read(f func() error) error {
 		k.wasRead()
 	}
 	if k.late.Load() {
-		return status.Error(codes.DeadlineExceeded, "the caller sent no complete message in time")
+		return errLate
 	}
 	return err
 }

@@ -84,6 +84,9 @@ func (c *conn) Close() error {
 	c.mu.Lock()
 	answers := c.answers
 	c.answers = nil
+	for _, k := range c.calls {
+		k.leave()
+	}
 	c.mu.Unlock()
 	for x := range answers {
 		x.memory.End()
@@ -111,22 +114,15 @@ func (c *conn) sweep(now time.Time, l *Limits) bool {
 	if writing != 0 && now.Sub(time.Unix(0, writing)) > l.WriteTimeout {
 		return false
 	}
+	late, ok := c.sweepCalls(now, l)
+	if !ok {
+		return false
+	}
+	for _, k := range late {
+		k.endLate()
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for _, deadline := range c.answers {
-		if now.After(deadline) {
-			return false
-		}
-	}
-	for _, k := range c.calls {
-		switch {
-		case k.Context.Err() != nil && k.reading.IsZero(): // it may never have had a handler
-			k.remove()
-		case k.isLate(now, l):
-			k.late.Store(true)
-			k.cancel()
-		}
-	}
 	if idle := writing == 0 && len(c.answers) == 0; idle || now.Sub(c.turned) > l.WriteTimeout {
 		c.turnWaste(now)
 		if idle {
@@ -134,6 +130,30 @@ func (c *conn) sweep(now time.Time, l *Limits) bool {
 		}
 	}
 	return true
+}
+
+// sweepCalls returns the calls whose callers are late. It is false if an answer is unread for too long.
+func (c *conn) sweepCalls(now time.Time, l *Limits) (late []*call, ok bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, deadline := range c.answers {
+		if now.After(deadline) {
+			return nil, false
+		}
+	}
+	for _, k := range c.calls {
+		ended := k.Context.Err() != nil
+		if ended {
+			k.leave()
+		}
+		switch {
+		case ended && k.reading.IsZero(): // it may never have had a handler
+			k.remove()
+		case k.isLate(now, l):
+			late = append(late, k)
+		}
+	}
+	return late, true
 }
 
 // turnWaste releases the older bytes that came after the end of their call. The answers that grpc-go had not written when they came

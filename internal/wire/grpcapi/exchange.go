@@ -39,6 +39,7 @@ type exchange struct {
 	arrived  time.Time
 	id       []byte // x-request-id
 	idText   string // the same
+	handler  handler
 
 	message  mem.Buffer // that the request aliases; nil: none
 	request  request
@@ -62,9 +63,11 @@ func (s *Server) newExchange(ctx context.Context, method string) *exchange {
 	if k := callOf(ctx); k != nil {
 		x.call, x.conn, x.header, x.remote, x.names = k, k.conn, k.header, k.conn.RemoteAddr(), k.conn.names
 	}
-	given, _ := x.field("x-request-id")
+	given, _ := x.field(idHeader)
 	x.id = s.front.AppendRequestID(make([]byte, 0, usualID), given)
 	x.idText = string(x.id)
+	x.handler = handler{grpc.ServerTransportStreamFromContext(ctx), x.idText}
+	x.call.isHandled(&x.handler)
 	return x
 }
 
@@ -176,8 +179,9 @@ func (s *Server) status(code infer.Code) codes.Code {
 	return wire.GRPCCode(code)
 }
 
-// fail returns the status of a call that failed, and sets its trailers.
+// fail returns the status of a call that failed, and sets its header and its trailers.
 func (x *exchange) fail(ctx context.Context, err error) error {
+	x.tellID(ctx)
 	code := infer.CodeOf(err)
 	if wire.Retry(code) {
 		ms := strconv.Itoa(int(time.Duration(wire.RetryAfter(err)) * time.Second / time.Millisecond))
@@ -194,8 +198,7 @@ func (x *exchange) fail(ctx context.Context, err error) error {
 func (s *Server) intercept(ctx context.Context, req any, info *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (resp any, err error) {
 	x := s.newExchange(ctx, info.FullMethod)
 	defer x.call.end()
-	answerPlain(ctx)
-	x.tellID(ctx)
+	x.answerPlain(ctx)
 	func() {
 		defer recovered(&err)
 		if err = x.admitCall(req); err == nil {
@@ -209,36 +212,38 @@ func (s *Server) intercept(ctx context.Context, req any, info *grpc.UnaryServerI
 	if err != nil {
 		return nil, x.fail(ctx, err)
 	}
+	x.sendID(ctx)
 	return x, nil
 }
 
 // answerPlain keeps grpc-go from compressing the answers of a call whose requests are compressed: it would
 // put them where nobody counts them.
-func answerPlain(ctx context.Context) {
-	st, ok := grpc.ServerTransportStreamFromContext(ctx).(interface{ RecvCompress() string })
+func (x *exchange) answerPlain(ctx context.Context) {
+	st, ok := x.handler.ServerTransportStream.(interface{ RecvCompress() string })
 	if !ok || st.RecvCompress() != "" { // what follows reads headers again
 		_ = grpc.SetSendCompressor(ctx, encoding.Identity)
 	}
 }
 
-// idHeader is the metadata with a request id.
-type idHeader struct {
-	header metadata.MD
-	value  [1]string // in header
+// idHeader is the name of the metadata with a request id.
+const idHeader = "x-request-id"
+
+// tellID lets grpc-go send the request id with the header of whatever it answers.
+func (x *exchange) tellID(ctx context.Context) {
+	_ = grpc.SetHeader(ctx, metadata.Pairs(idHeader, x.idText))
 }
 
+// idHeaders has headers with a request id. grpc-go has encoded them when SendHeader returns.
 var idHeaders = sync.Pool{New: func() any {
-	h := &idHeader{}
-	h.header = metadata.MD{"x-request-id": h.value[:]}
-	return h
+	return &metadata.MD{idHeader: {""}}
 }}
 
-// tellID sends the request id with the answer's header. grpc-go copies it.
-func (x *exchange) tellID(ctx context.Context) {
-	h := idHeaders.Get().(*idHeader) //nolint:forcetypeassert // nothing else is put there
-	h.value[0] = x.idText
-	_ = grpc.SetHeader(ctx, h.header)
-	idHeaders.Put(h)
+// sendID sends the header with the request id: the answer follows. SetHeader would make a copy of it, which takes three allocations.
+func (x *exchange) sendID(ctx context.Context) {
+	header := idHeaders.Get().(*metadata.MD) //nolint:forcetypeassert // nothing else is put there
+	(*header)[idHeader][0] = x.idText
+	_ = grpc.SendHeader(ctx, *header)
+	idHeaders.Put(header)
 }
 
 // exchangeKey is the key of a call's exchange in its context.

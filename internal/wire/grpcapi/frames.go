@@ -110,8 +110,12 @@ func (c *conn) beginFrame() bool {
 			cost = 1
 		}
 	case frameReset:
-		if k := c.calls[f.stream()]; k == nil || k.messages > 0 {
+		k := c.calls[f.stream()]
+		if k == nil || k.messages > 0 {
 			cost = 1 // a caller that does not wait for its answer any more
+		}
+		if k != nil {
+			k.leave()
 		}
 	}
 	f.tokens -= cost

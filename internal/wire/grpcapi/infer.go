@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"math"
-	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -24,8 +23,7 @@ import (
 // serviceDesc is the generated one with the inferences as this package reads them: their
 // messages are exchanges, whose memory the codec counts.
 func serviceDesc() grpc.ServiceDesc {
-	desc := pb.GRPCInferenceService_ServiceDesc
-	desc.Methods = slices.Clone(desc.Methods)
+	desc := handled(pb.GRPCInferenceService_ServiceDesc)
 	for i := range desc.Methods {
 		if m := &desc.Methods[i]; m.MethodName == "ModelInfer" {
 			m.Handler = func(srv any, ctx context.Context, read func(any) error, _ grpc.UnaryServerInterceptor) (any, error) {
@@ -46,14 +44,14 @@ func (s *Server) modelInfer(ctx context.Context, read func(any) error) (any, err
 // caller may use the method at all, and answer makes the answer.
 func (x *exchange) single(ctx context.Context, read func() error, inference bool, answer func(context.Context) error) (any, error) {
 	defer x.call.end()
-	answerPlain(ctx)
-	x.tellID(ctx)
+	x.answerPlain(ctx)
 	if err := x.identify(x.srv.needs[x.method], ""); err != nil {
 		x.end(err, inference)
 		return nil, x.fail(ctx, err)
 	}
 	err := x.call.read(read)
 	if err != nil { // too large, or the call has ended
+		x.tellID(ctx)
 		x.end(unread(err), inference)
 		return nil, err
 	}
@@ -62,6 +60,7 @@ func (x *exchange) single(ctx context.Context, read func() error, inference bool
 	if err != nil {
 		return nil, x.fail(ctx, err)
 	}
+	x.sendID(ctx)
 	return x, nil
 }
 
@@ -131,6 +130,9 @@ func (x *exchange) predict(ctx context.Context, call *oip.Call, called infer.Cal
 		return err
 	}
 	x.trace.Ask(req)
+	if x.call != nil && !x.streamed {
+		ctx = x.call // it tells at once that the caller leaves
+	}
 	resp, err := x.srv.front.Predict(ctx, req)
 	x.trace.Answer(req)
 	x.served = req.Served

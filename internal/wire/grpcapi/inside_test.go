@@ -46,7 +46,7 @@ func (b *Book) Follow(p []byte) bool {
 	}
 	f := &b.c.frames
 	if f.left == 0 && f.got == 0 && f.head[3] == frameHeaders && b.c.calls[f.opened] == nil {
-		k := &call{conn: b.c, Context: context.Background(), cancel: func() {}}
+		k := &call{conn: b.c, Context: context.Background()}
 		return b.c.begin(k, callBytes)
 	}
 	return true

@@ -163,7 +163,8 @@ func (s *Server) Listen() error {
 	s.grpc.RegisterService(&desc, s)
 	labels := s.labelServiceDesc()
 	s.grpc.RegisterService(&labels, labelService{})
-	grpc_health_v1.RegisterHealthServer(s.grpc, health{srv: s})
+	probes := handled(grpc_health_v1.Health_ServiceDesc)
+	s.grpc.RegisterService(&probes, health{srv: s})
 	reflection.Register(s.grpc)
 	s.needs = needsOf(s.grpc.GetServiceInfo())
 	return nil

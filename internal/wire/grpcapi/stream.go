@@ -9,7 +9,6 @@ import (
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
-	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
 
@@ -25,8 +24,8 @@ func (s *Server) interceptStream(srv any, ss grpc.ServerStream, info *grpc.Strea
 	k := callOf(ss.Context())
 	defer k.end()
 	k.isStream()
-	answerPlain(ss.Context())
 	x := s.newExchange(ss.Context(), info.FullMethod)
+	x.answerPlain(ss.Context())
 	func() {
 		defer recovered(&err)
 		if need, known := s.needs[x.method]; known {
@@ -68,7 +67,7 @@ func (s *Server) ModelStreamInfer(ss grpc.BidiStreamingServer[pb.ModelInferReque
 		ServerStream: ss, x: s.newExchange(ctx, pb.GRPCInferenceService_ModelStreamInfer_FullMethodName),
 		slots: make(chan struct{}, s.opts.Limits.MaxStreamed),
 	}
-	_ = ss.SetHeader(metadata.Pairs("x-request-id", string(st.x.id)))
+	st.x.tellID(ctx)
 	if s.opts.Triton {
 		st.turn = make(chan struct{})
 		close(st.turn)
