@@ -32,6 +32,8 @@ record iris "${http[@]}" -model iris -header 'X-User-Id: alice'
 record iris-json "${http[@]}" -model iris -json
 record diabetes "${http[@]}" -model diabetes
 record digits "${http[@]}" -model digits
-record grpc "$dir/grpc" -load 127.0.0.1:18001 -model iris -d "$longer"
+grpc=("$dir/grpc" -load 127.0.0.1:18001 -model iris -d "$longer")
+record grpc-calls "${grpc[@]}" -only calls
+record grpc-stream "${grpc[@]}" -only stream
 go tool pprof -proto "$dir"/*.prof >"$dir/default.pgo" 2>/dev/null
 mv "$dir/default.pgo" cmd/gateway/default.pgo

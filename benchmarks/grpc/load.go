@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"regexp"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials/insecure"
@@ -12,8 +13,12 @@ import (
 	"sluice.io/sluice/internal/wire/grpcapi/pb"
 )
 
-// load calls a running gateway with single calls and on a stream at once: the model needs one input, of FP32.
+// load calls a running gateway with single calls or on a stream, or both at once: the model needs one input, of FP32.
 func load(ctx context.Context, o *options, address string) error {
+	names, err := regexp.Compile(o.only)
+	if err != nil {
+		return err
+	}
 	s := &server{grpc: address}
 	conns, err := s.dial(o.conns)
 	if err != nil {
@@ -23,7 +28,14 @@ func load(ctx context.Context, o *options, address string) error {
 	if err != nil {
 		return err
 	}
-	n, err := ask(append(singles(ctx, conns, o.flying, request), streams(ctx, conns[:1], o.flying, request)...), o.duration)
+	var callers []caller
+	if names.MatchString("calls") {
+		callers = append(callers, singles(ctx, conns, o.flying, request)...)
+	}
+	if names.MatchString("stream") {
+		callers = append(callers, streams(ctx, conns[:1], o.flying, request)...)
+	}
+	n, err := ask(callers, o.duration)
 	fmt.Printf("%.0f requests/s\n", float64(n)/o.duration.Seconds())
 	return err
 }
