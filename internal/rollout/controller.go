@@ -4,8 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
-	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -64,19 +62,26 @@ type Controller struct {
 	opts Options
 	log  *zap.Logger
 
-	mu     sync.Mutex
-	fold   *Fold
-	active map[string]*runner // by route
-	fresh  []*runner          // whose goroutine does not run yet
-	woken  chan struct{}      // there are fresh ones
+	// mu is never held while something is written: whoever builds a table of routes, reads rollouts or aborts one waits for it.
+	mu       sync.Mutex
+	fold     *Fold
+	active   map[string]*runner // by route
+	starting map[string]string  // ids of rollouts by route, whose first event is being written; "" if the route is being unfrozen
+	fresh    []*runner          // whose goroutine does not run yet
+	woken    chan struct{}      // there are fresh ones
+	marked   map[string]bool    // ids of aborted rollouts whose event is not in the journal yet
+	unsaved  bool               // the file of marks does not have these
 
-	marking sync.Mutex      // guards marked and the file of it
-	marked  map[string]bool // ids of aborted rollouts whose event is not in the journal yet
+	marking sync.Mutex    // held while the file of marks is written; locked before mu
+	toSave  chan struct{} // the file of marks should be written
 }
 
 // New returns a controller without rollouts.
 func New(o Options) *Controller {
-	return &Controller{opts: o, log: o.Logger.Named("rollouts"), fold: NewFold(), active: map[string]*runner{}, woken: make(chan struct{}, 1), marked: map[string]bool{}}
+	return &Controller{
+		opts: o, log: o.Logger.Named("rollouts"), fold: NewFold(), active: map[string]*runner{}, starting: map[string]string{},
+		woken: make(chan struct{}, 1), marked: map[string]bool{}, toSave: make(chan struct{}, 1),
+	}
 }
 
 // Resume continues from the events of the journal. A rollout whose abort is not among them is paused, and its version gets
@@ -106,25 +111,7 @@ func (c *Controller) Resume(f *Fold) {
 	}
 }
 
-// mark notes that a rollout was aborted, or that this is in the journal.
-func (c *Controller) mark(id string, aborted bool) {
-	if c.opts.Marks == nil {
-		return
-	}
-	c.marking.Lock()
-	defer c.marking.Unlock()
-	if c.marked[id] == aborted {
-		return
-	}
-	if c.marked[id] = aborted; !aborted {
-		delete(c.marked, id)
-	}
-	if err := c.opts.Marks.Set(slices.Sorted(maps.Keys(c.marked))); err != nil {
-		c.log.Error("the file of aborted rollouts cannot be written", zap.String("rollout", id), zap.Error(err))
-	}
-}
-
-// add has Run run a rollout.
+// add has Run run a rollout. c.mu must be held, unless Run has not begun.
 func (c *Controller) add(run *runner) {
 	c.active[run.now.Spec.Route] = run
 	c.fresh = append(c.fresh, run)
@@ -140,12 +127,17 @@ func (c *Controller) Run(ctx context.Context) error {
 	defer runners.Wait()
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
+	runners.Go(func() { c.keepMarks(ctx) })
+	tick := time.NewTicker(lookEvery)
+	defer tick.Stop()
 	for {
 		select {
 		case <-c.woken:
 			for _, r := range c.take() {
 				runners.Go(func() { r.run(ctx) })
 			}
+		case <-tick.C:
+			c.haltAborted()
 		case <-ctx.Done():
 			return nil
 		}
@@ -168,7 +160,7 @@ func (c *Controller) Locked(route string) string {
 	if r := c.active[route]; r != nil {
 		return r.id
 	}
-	return ""
+	return c.starting[route]
 }
 
 // Digest returns the digest that a version had when the rollout of a route began, "" if no rollout of that version runs.
@@ -204,37 +196,6 @@ func (c *Controller) History(route string) ([]api.Rollout, error) {
 	return p.Rollouts, nil
 }
 
-// Start starts a rollout of a completed and checked spec. Errors: NotFound for the route or the version, Conflict
-// if a rollout runs, the route is frozen, or it is not one that a rollout can change.
-func (c *Controller) Start(ctx context.Context, spec api.RolloutSpec, by api.Actor) (api.Rollout, error) {
-	if err := c.startable(spec.Route); err != nil {
-		return api.Rollout{}, err // before the route is looked at, which a rollout has changed
-	}
-	r, err := c.prepare(ctx, spec)
-	if err != nil {
-		return api.Rollout{}, err
-	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if err := c.free(spec.Route); err != nil {
-		return api.Rollout{}, err
-	}
-	if last := c.fold.last(spec.Route); last != nil {
-		r.Number = last.Number + 1
-		if last.State == api.RolloutRolledBack {
-			r.Rollbacks = last.Rollbacks
-		}
-	}
-	r.ID = fmt.Sprintf("%s-%d", spec.Route, r.Number)
-	r.StartedBy, r.StartedAt = by, time.Now()
-	r.SinceAt = r.StartedAt
-	if err := c.write(api.EventRolloutStarted, r, by); err != nil {
-		return api.Rollout{}, err
-	}
-	c.add(newRunner(c, *r))
-	return *r, nil
-}
-
 // byThisClock returns a time of the journal as one by the monotonic clock of this process, so that a state that goes on neither ends early
 // nor late if the clock on the wall is set. A time in the future, of a clock that was set back meanwhile, is now.
 func byThisClock(at time.Time) time.Time {
@@ -242,51 +203,8 @@ func byThisClock(at time.Time) time.Time {
 	return now.Add(-max(0, now.Sub(at)))
 }
 
-// startable returns Conflict if no rollout of a route can start now.
-func (c *Controller) startable(route string) error {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.free(route)
-}
-
-// free is startable for a caller that holds c.mu.
-func (c *Controller) free(route string) error {
-	if running := c.active[route]; running != nil {
-		return infer.Errorf(infer.Conflict, "rollout '%s' of route '%s' has not ended", running.id, route)
-	}
-	if last := c.fold.last(route); last != nil && last.Frozen {
-		return infer.Errorf(infer.Conflict, "route '%s' is frozen after %d rollbacks in a row: find out why, then lift it with gateway rollouts unfreeze %s", route, last.Rollbacks, route)
-	}
-	return nil
-}
-
-// prepare returns a new rollout.
-func (c *Controller) prepare(ctx context.Context, spec api.RolloutSpec) (*api.Rollout, error) {
-	route, err := c.opts.Traffic.Route(spec.Route)
-	if err != nil {
-		return nil, err
-	}
-	if len(route.Variants) != 1 {
-		return nil, infer.Errorf(infer.Conflict, "route '%s' has %d variants, expected one, the stable version: end the trial with gateway routes set, then start the rollout", spec.Route, len(route.Variants))
-	}
-	if route.Variants[0].Version == spec.Version {
-		return nil, infer.Errorf(infer.Conflict, "version %d is the stable version of route '%s' already", spec.Version, spec.Route)
-	}
-	if len(spec.Queries) > 0 && c.opts.Query == nil {
-		return nil, infer.Errorf(infer.Conflict, "queries: no Prometheus server is configured; set prometheus.url")
-	}
-	digest, err := c.opts.Traffic.Digest(ctx, route.Model, spec.Version)
-	if err != nil {
-		return nil, err
-	}
-	return &api.Rollout{
-		Number: 1, Model: route.Model, Spec: spec, Digest: digest, State: api.RolloutValidating, Before: route, Durable: true,
-		Approvals: []api.Approval{}, Needed: c.opts.Policy(route.Model).Approvals, Evidence: []api.RolloutEvidence{},
-		Why: fmt.Sprintf("version %d is being loaded", spec.Version),
-	}, nil
-}
-
-// write writes an event and makes the rollout the present one. c.mu must be held.
+// write writes an event and makes the rollout the present one. Only one event about a route may be written at a time: by its runner, or
+// by a call that has noted the route in c.starting. c.mu must not be held.
 func (c *Controller) write(kind string, r *api.Rollout, by api.Actor) error {
 	after, err := json.Marshal(r)
 	if err != nil {
@@ -295,11 +213,24 @@ func (c *Controller) write(kind string, r *api.Rollout, by api.Actor) error {
 	if _, err := c.opts.Journal.Append(api.Event{Type: kind, Subject: subject + r.Spec.Route, Origin: originOf(by), Actor: by, After: after}); err != nil {
 		return err
 	}
-	c.fold.set(r)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.set(r)
 	if r.Final() {
 		delete(c.active, r.Spec.Route)
 	}
 	return nil
+}
+
+// set makes a rollout the present one for readers. c.mu must be held.
+func (c *Controller) set(r *api.Rollout) {
+	run := c.active[r.Spec.Route]
+	if run != nil && run.asked != nil && !r.Final() && r.State != api.RolloutAborting {
+		shown := *r
+		aborted(&shown, run.asked.why)
+		r = &shown
+	}
+	c.fold.set(r)
 }
 
 // query returns the value of a query.
@@ -320,22 +251,6 @@ func originOf(by api.Actor) string {
 		return api.OriginGateway
 	}
 	return api.OriginAPI
-}
-
-// Unfreeze lets rollouts of a route start again.
-func (c *Controller) Unfreeze(route string, by api.Actor) (api.Rollout, error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	last := c.fold.last(route)
-	if last == nil || !last.Frozen {
-		return api.Rollout{}, infer.Errorf(infer.Conflict, "route '%s' is not frozen", route)
-	}
-	next := *last
-	next.Frozen, next.Rollbacks = false, 0
-	if err := c.write(api.EventRolloutUnfrozen, &next, by); err != nil {
-		return api.Rollout{}, err
-	}
-	return next, nil
 }
 
 // command has a rollout do something in its own goroutine, and returns it after that.
@@ -367,18 +282,6 @@ func (c *Controller) Promote(ctx context.Context, route string, by api.Actor) (a
 // Approve adds the approval of a person. groups are those that the person is a member of.
 func (c *Controller) Approve(ctx context.Context, route string, by api.Actor, groups []string) (api.Rollout, error) {
 	return c.command(ctx, route, func(r *runner) error { return r.approve(by, groups) })
-}
-
-// Abort stops all traffic to the canary of a rollout at once. The route is restored as soon as the journal can be written.
-func (c *Controller) Abort(ctx context.Context, route string, by api.Actor) (api.Rollout, error) {
-	c.mu.Lock()
-	last := c.fold.last(route)
-	running := c.active[route] != nil
-	c.mu.Unlock()
-	if running {
-		c.opts.Traffic.Halt(route, last.Spec.Version, true) // whatever its goroutine waits for
-	}
-	return c.command(ctx, route, func(r *runner) error { r.abort(by, "aborted: "+orNoReason(by.Reason)); return nil })
 }
 
 func orNoReason(reason string) string {

@@ -237,11 +237,13 @@ func (w *world) share(version int64) (weight int) {
 	return weight
 }
 
-// journal keeps events in memory, unless it is full.
+// journal keeps events in memory, unless it is full. While it is stuck, nothing is written.
 type journal struct {
-	mu     sync.Mutex
-	events []api.Event
-	full   bool
+	mu      sync.Mutex
+	events  []api.Event
+	full    bool
+	stuck   chan struct{} // nil: it is not
+	waiting int           // calls of Append that wait
 }
 
 var errFull = infer.Errorf(infer.Unavailable, "the disk is full")
@@ -249,12 +251,40 @@ var errFull = infer.Errorf(infer.Unavailable, "the disk is full")
 func (j *journal) Append(e api.Event) (api.Event, error) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
+	if stuck := j.stuck; stuck != nil {
+		j.waiting++
+		j.mu.Unlock()
+		<-stuck
+		j.mu.Lock()
+		j.waiting--
+	}
 	if j.full {
 		return api.Event{}, errFull
 	}
 	e.Seq = int64(len(j.events) + 1)
 	j.events = append(j.events, e)
 	return e, nil
+}
+
+// hang makes writes wait until the result is called.
+func (j *journal) hang() (release func()) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	stuck := make(chan struct{})
+	j.stuck = stuck
+	return sync.OnceFunc(func() {
+		j.mu.Lock()
+		defer j.mu.Unlock()
+		j.stuck = nil
+		close(stuck)
+	})
+}
+
+// waits reports whether a write waits.
+func (j *journal) waits() bool {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.waiting > 0
 }
 
 func (j *journal) setFull(full bool) {

@@ -21,7 +21,7 @@ const elsewhereEvery = 10 * time.Second
 // recordEvery is how often the evidence of a step is written to the journal.
 const recordEvery = 5 * time.Minute
 
-// answerWithin is how long a command waits for a rollout that is busy with the journal.
+// answerWithin is how long a command waits for a rollout that is busy with the journal, and an abort until it is in the journal.
 const answerWithin = time.Second
 
 // runner moves one rollout on, in a goroutine of its own.
@@ -31,6 +31,10 @@ type runner struct {
 	log      *zap.Logger
 	commands chan func()
 	ended    chan struct{}
+
+	// c.mu guards the next fields.
+	asked      *wish // an abort that the goroutine of run has not begun yet; nil: none
+	completing bool  // the last event is being written, so an abort comes too late
 
 	// Only the goroutine of run uses the fields below.
 	now       api.Rollout
@@ -81,6 +85,7 @@ func (r *runner) run(ctx context.Context) {
 		}
 		select {
 		case <-ctx.Done():
+			r.takeAsked()
 			if r.now.State == api.RolloutCanary && r.writePending() {
 				_ = r.write(api.EventRolloutObserved, r.now, byGateway("stop")) // else the next start begins with less evidence
 			}
@@ -97,10 +102,12 @@ func (r *runner) run(ctx context.Context) {
 			}
 		case <-tick.C:
 		}
+		r.takeAsked()
+		r.pass(ctx)
 		if r.now.Final() && r.now.Durable {
+			r.unmark()
 			return
 		}
-		r.pass(ctx)
 	}
 }
 
@@ -111,17 +118,21 @@ func (r *runner) do(ctx context.Context, f func(*runner) error) (api.Rollout, er
 		err error
 	}
 	results := make(chan result, 1)
-	ctx, cancel := context.WithTimeout(ctx, answerWithin)
+	begun, cancel := context.WithTimeout(ctx, answerWithin)
 	defer cancel()
 	select {
-	case r.commands <- func() { err := f(r); results <- result{r.now, err} }:
+	case r.commands <- func() { r.takeAsked(); err := f(r); results <- result{r.now, err} }:
 	case <-r.ended:
 		return api.Rollout{}, infer.Errorf(infer.Conflict, "rollout '%s' has ended", r.id)
-	case <-ctx.Done():
+	case <-begun.Done():
 		return api.Rollout{}, infer.Errorf(infer.Unavailable, "rollout '%s' waits for the journal; an abort stops traffic to its canary meanwhile", r.id)
 	}
-	done := <-results
-	return done.now, done.err
+	select {
+	case done := <-results:
+		return done.now, done.err
+	case <-ctx.Done():
+		return api.Rollout{}, infer.Errorf(infer.Unavailable, "rollout '%s' waits for the journal, and does what you have asked for if it can be written; an abort comes before that", r.id)
+	}
 }
 
 // pass does what is due: it writes what is not written, makes the route what it should be, and looks at the
@@ -307,16 +318,13 @@ func (r *runner) show() {
 	r.c.mu.Lock()
 	defer r.c.mu.Unlock()
 	now := r.now
-	r.c.fold.set(&now)
+	r.c.set(&now)
 }
 
 // write writes an event with the state next, and makes that the present one.
 func (r *runner) write(kind string, next api.Rollout, by api.Actor) error {
 	next.Durable = true
-	r.c.mu.Lock()
-	err := r.c.write(kind, &next, by)
-	r.c.mu.Unlock()
-	if err != nil {
+	if err := r.c.write(kind, &next, by); err != nil {
 		return err
 	}
 	r.now, r.recorded = next, time.Now()
@@ -339,9 +347,10 @@ func (r *runner) advance(s step) {
 	kind := api.EventRolloutAdvanced
 	if s.state == api.RolloutCompleted {
 		// The route is made before the event, since an ended rollout does not correct it any more.
-		if want := RouteOf(&next); !r.finish(want, s.why) {
+		if want := RouteOf(&next); !r.finish(want, s.why) || !r.complete() {
 			return
 		}
+		defer r.notCompleting()
 		kind = api.EventRolloutCompleted
 	}
 	if err := r.write(kind, next, byGateway(s.why)); err != nil {
@@ -349,7 +358,7 @@ func (r *runner) advance(s step) {
 		return
 	}
 	if s.state == api.RolloutCanary && s.index == 0 {
-		r.c.opts.Traffic.Halt(next.Spec.Route, next.Spec.Version, false) // after an earlier rollout of the same version
+		r.allow() // after an earlier rollout of the same version
 	}
 	r.log.Info("rollout advanced", zap.String("state", next.State), zap.Int("step", next.Step), zap.String("why", next.Why))
 }
@@ -365,40 +374,6 @@ func (r *runner) finish(route api.Route, why string) bool {
 	return true
 }
 
-// abort stops traffic to the canary now. The event is written and the route restored as soon as possible.
-func (r *runner) abort(by api.Actor, why string) {
-	r.c.opts.Traffic.Halt(r.now.Spec.Route, r.now.Spec.Version, true)
-	if r.now.State == api.RolloutAborting || r.now.Final() {
-		return
-	}
-	r.stopSettingSoon()
-	r.now.State, r.now.Why, r.now.SinceAt, r.now.Weight, r.now.Paused, r.now.Durable = api.RolloutAborting, why, time.Now(), 0, "", false
-	r.now.Halted = false // which is what the state says
-	r.pending = append(r.pending, pendingNote{api.EventRolloutAborted, by})
-	r.show()
-	r.log.Warn("rollout aborted", zap.String("why", why), zap.String("actor", by.Actor))
-	r.c.mark(r.id, true)
-	r.writePending()
-}
-
-// distrust pauses a rollout that was aborted before the gateway ended, if that is not in the journal.
-func (r *runner) distrust() {
-	if r.now.State != api.RolloutPaused {
-		r.now.Paused, r.now.State = r.now.State, api.RolloutPaused
-	}
-	r.now.Why = fmt.Sprintf("aborted, but the gateway ended before that was in the journal; version %d gets no requests until the rollout is resumed, promoted or aborted", r.now.Spec.Version)
-	r.now.SinceAt, r.now.Halted, r.now.Durable = time.Now(), true, false
-	r.pending = append(r.pending, pendingNote{api.EventRolloutPaused, byGateway("restart")})
-	r.show()
-}
-
-// stopSettingSoon gives a change of the route up without waiting for it.
-func (r *runner) stopSettingSoon() {
-	if r.setting != nil {
-		r.setting.cancel()
-	}
-}
-
 // writePending writes the events that come before all others. It is false if it cannot.
 func (r *runner) writePending() bool {
 	for len(r.pending) > 0 {
@@ -408,7 +383,7 @@ func (r *runner) writePending() bool {
 		}
 		r.pending = r.pending[1:]
 	}
-	r.c.mark(r.id, false)
+	r.unmark()
 	return true
 }
 
@@ -467,7 +442,7 @@ func (r *runner) release(kind string, next api.Rollout, by api.Actor) error {
 		return err
 	}
 	if halted {
-		r.c.opts.Traffic.Halt(next.Spec.Route, next.Spec.Version, false)
+		r.allow()
 	}
 	return nil
 }
