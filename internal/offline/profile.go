@@ -129,7 +129,7 @@ func MakeProfile(ctx context.Context, in io.Reader, o ProfileOptions) (*Profile,
 	}
 	p := b.Profile(meta)
 	if o.Time != "" && p.Week == nil {
-		o.note(fmt.Sprintf("the rows cover %v; the profile has no hours of the week, since they need two weeks", b.Covered().Round(time.Minute)))
+		o.note(fmt.Sprintf("the rows cover %v; the profile has no hours of the week, since they need two weeks", b.Covered().Round(time.Second)))
 	}
 	if known != nil {
 		if known.without > 0 {
