@@ -39,6 +39,9 @@ type Options struct {
 	// window with some evidence, as in earlier releases.
 	Onset bool `json:"onset,omitempty"`
 
+	// Clustered says whether flawed values have a design effect of their own. Without it, it is that of the bins, as in earlier releases.
+	Clustered bool `json:"clustered,omitempty"`
+
 	MinRows uint64 `json:"min_rows"` // min rows of a window that is judged
 	Recover int    `json:"recover"`  // consecutive windows without drift that end an alarm
 }

@@ -177,6 +177,11 @@ func (d *Tumbling) Watch(w *Window) (found []Break) {
 			x.Effect = max(x.Effect, userEffect(strongest(logR), &w.Counts[i]))
 			logR, mean = b.laws[i].step(&x)
 		}
+		if c, k := &w.Counts[i], strongest(logR); d.options.Clustered && x.Batch[k] > 0 && trackOf(k, len(c.Bins)) > 0 {
+			j := trackOf(k, len(c.Bins)) - 1
+			x.Effect = max(x.Effect, d.history[i].Flaws[j].breakEffect(c, j, 2*w.Known > w.Rows, d.limits))
+			logR, mean = b.laws[i].step(&x)
+		}
 		b.logR[i] = logR
 		if mean >= b.gamma && d.isNew(i, strongest(logR), &w.Counts[i]) {
 			found = append(found, x)

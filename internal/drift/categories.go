@@ -59,17 +59,17 @@ func (v *TextValues) once() (n float64) {
 }
 
 // addCategory counts a value of a category, and returns its bin, -1 if the reference does not have it.
-func (c *Counts) addCategory(f *Feature, x float64) (bin int) {
+func (c *Counts) addCategory(f *Feature, x float64) (bin int, bad flaws) {
 	if x != x { // NaN
 		c.Missing++
-		return -1
+		return -1, isMissing
 	}
 	if bin = f.Text.bin(uint64(x)); bin < 0 {
 		c.Unseen++
-		return -1
+		return -1, isNew
 	}
 	c.Bins[bin]++
-	return bin
+	return bin, 0
 }
 
 // categorized are the sampled values of a text.

@@ -71,6 +71,12 @@ func checkCounts(f *Feature, c *Counts, rows uint64) *infer.Error {
 	if err := c.Hours.check(rows); err != nil {
 		return err
 	}
+	for j := range c.Flaws {
+		x := &c.Flaws[j]
+		if most := max(x.Runs, slices.Max(x.Halves[:])); float64(most) > qualityOf(qualities[j], c).bad || x.Last > rows {
+			return infer.Errorf(infer.Invalid, "a half of its values with the statistic %s, or their runs, are %d, which is more than all of them", qualities[j], most)
+		}
+	}
 	finite := c.Finite()
 	switch {
 	case c.Below > finite || c.Above > finite-c.Below:

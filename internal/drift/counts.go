@@ -19,8 +19,12 @@ func (f *Feature) newSplitCounts() Counts {
 
 // AddIn counts one value of a row in these halves, and returns its bin like Add.
 func (c *Counts) AddIn(f *Feature, x float64, halves Halves) (bin int) {
-	if bin = c.Add(f, x); bin >= 0 {
+	bin, bad := c.add(f, x)
+	if bin >= 0 {
 		c.Halves[bin].add(halves)
+	}
+	if bad != 0 {
+		c.flawed(bad, halves)
 	}
 	return bin
 }
@@ -32,6 +36,12 @@ func (c *Counts) AddIn(f *Feature, x float64, halves Halves) (bin int) {
 // The search halves the rest without a check for its end, so that each value takes the same few
 // steps. A value that is hard to predict does not cost more.
 func (c *Counts) Add(f *Feature, x float64) (bin int) {
+	bin, _ = c.add(f, x)
+	return bin
+}
+
+// add is Add. bad says in which ways the value is flawed.
+func (c *Counts) add(f *Feature, x float64) (bin int, bad flaws) {
 	if f.Measure == MeasureCategory {
 		return c.addCategory(f, x)
 	}
@@ -51,13 +61,13 @@ func (c *Counts) Add(f *Feature, x float64) (bin int) {
 	}
 	c.Bins[bin]++
 	if len(f.Edges) > 0 && (x < f.Min || x > f.Max) {
-		c.addOutside(f, x)
+		bad = c.addOutside(f, x)
 	}
 	if len(f.Tails) == 2 && (x <= f.Tails[0] || x > f.Tails[1]) {
 		c.addTail(f, x)
 	}
 	if bin < len(f.Values) && x != f.Values[bin] {
-		c.addNew(f, x, bin)
+		bad |= c.addNew(f, x, bin)
 	}
 	c.Sum += d
 	if sq := c.Squares + d*d; sq <= math.MaxFloat64 {
@@ -65,46 +75,52 @@ func (c *Counts) Add(f *Feature, x float64) (bin int) {
 	} else { // only here the sum can be out of range too
 		c.Sum, c.Squares = finite(c.Sum), math.MaxFloat64
 	}
-	return bin
+	return bin, bad
 }
 
 // addSlow counts a value that is not finite. A value so large that the difference overflows counts
 // as the largest number: sums must stay finite, since JSON has no infinities.
-func (c *Counts) addSlow(f *Feature, x float64) (bin int) {
+func (c *Counts) addSlow(f *Feature, x float64) (bin int, bad flaws) {
 	switch {
 	case x != x: // NaN
 		c.Missing++
+		return -1, isMissing
 	case x > math.MaxFloat64:
 		c.PosInf++
+		return -1, isInf
 	case x < -math.MaxFloat64:
 		c.NegInf++
+		return -1, isInf
 	default:
 		for bin < len(f.Edges) && f.Edges[bin] < x {
 			bin++
 		}
 		c.Bins[bin]++
 		if len(f.Edges) > 0 {
-			c.addOutside(f, x)
+			bad = c.addOutside(f, x)
 		}
 		if len(f.Tails) == 2 {
 			c.addTail(f, x)
 		}
 		if bin < len(f.Values) {
-			c.addNew(f, x, bin)
+			bad |= c.addNew(f, x, bin)
 		}
 		c.Sum = addFinite(c.Sum, math.Copysign(math.MaxFloat64, x))
 		c.Squares = math.MaxFloat64
-		return bin
+		return bin, bad
 	}
-	return -1
 }
 
-func (c *Counts) addOutside(f *Feature, x float64) {
-	if x < f.Min {
+func (c *Counts) addOutside(f *Feature, x float64) flaws {
+	switch {
+	case x < f.Min:
 		c.Below++
-	} else if x > f.Max {
+	case x > f.Max:
 		c.Above++
+	default:
+		return 0
 	}
+	return isOutside
 }
 
 func (c *Counts) addTail(f *Feature, x float64) {
@@ -117,14 +133,22 @@ func (c *Counts) addTail(f *Feature, x float64) {
 
 // addNew counts a value that is not the one of its bin. Without a datatype, numbers that are equal in
 // FP32 are one value, as in edges.
-func (c *Counts) addNew(f *Feature, x float64, bin int) {
-	if v := f.Values[bin]; x != v && (f.Datatype != "" || float32(x) != float32(v)) {
-		c.New++
+func (c *Counts) addNew(f *Feature, x float64, bin int) flaws {
+	if v := f.Values[bin]; x == v || f.Datatype == "" && float32(x) == float32(v) {
+		return 0
 	}
+	c.New++
+	return isNew
 }
 
 // AddMissing counts a row without a value.
 func (c *Counts) AddMissing() { c.Missing++ }
+
+// AddMissingIn counts a row without a value in these halves.
+func (c *Counts) AddMissingIn(halves Halves) {
+	c.Missing++
+	c.flawed(isMissing, halves)
+}
 
 // Merge adds the counts of other rows of the same feature. It does not add the names of values.
 func (c *Counts) Merge(o Counts) {
@@ -140,6 +164,9 @@ func (c *Counts) Merge(o Counts) {
 		}
 	} else {
 		c.Halves = nil
+	}
+	for i := range o.Flaws {
+		c.Flaws[i].merge(&o.Flaws[i])
 	}
 	c.Missing += o.Missing
 	c.NaN += o.NaN

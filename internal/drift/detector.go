@@ -100,6 +100,9 @@ func (d *Tumbling) Judge(w Window) Verdict {
 			if r, ok := d.judgeQuality(&w, i, j, inflated); ok {
 				quality = append(quality, r)
 			}
+			if d.options.Clustered {
+				d.history[i].Flaws[j].passed(&w.Counts[i], j)
+			}
 		}
 	}
 	features = append(features, d.judgeTogether(&w)...)
@@ -129,6 +132,9 @@ func (d *Tumbling) judgeQuality(w *Window, i, j int, inflated float64) (ranked, 
 	r := ranked{finding: Finding{Value: window.bad, Windows: 1, Rows: uint64(window.rows)}}
 	if ref.rows == 0 || window.rows < float64(d.options.MinRows) {
 		return d.finding(f, statistic, t, r), t.told()
+	}
+	if d.options.Clustered {
+		inflated = max(inflated, d.history[i].Flaws[j].effect(c, j, window, d.limits))
 	}
 	r.order = excessTail(window, ref, allowance{gain: tolerance})
 	isWell := aboveShare(window, ref, allowance{gain: tolerance}, inflated, 1) < t.margin()

@@ -110,12 +110,20 @@ func (g *grouped) ofSplit(split int, mean, spread float64) variance {
 // variance, relative to the rows (Kish 1965). The largest design effects of a feature are means over its bins, and do not
 // show one client that sends the same value again and again. Values that chance often gives are 1.
 func (c *Counts) clusters(bin int) float64 {
-	const likely = 4 // the mean of two chi-square variables is above this in 2 % of the cases
-	if c.Halves == nil || c.Bins[bin] == 0 {
+	if c.Halves == nil {
 		return 1
 	}
-	rows, size := float64(c.Bins[bin]), 0.0
-	for _, half := range c.Halves[bin][:2] {
+	return clustersOf(c.Halves[bin], float64(c.Bins[bin]))
+}
+
+// clustersOf is clusters for the halves of some rows.
+func clustersOf(halves Halves, rows float64) float64 {
+	const likely = 4 // the mean of two chi-square variables is above this in 2 % of the cases
+	if rows == 0 {
+		return 1
+	}
+	size := 0.0
+	for _, half := range halves[:2] {
 		d := 2*float64(half) - rows
 		size += d * d / rows / 2
 	}
@@ -184,7 +192,9 @@ type history struct {
 	Hours  Hours                    `json:"hours,omitempty"`  // and its rows by the hour of the week
 	Clean  int                      `json:"clean,omitempty"`  // windows without a finding, maxSmoothed at most
 	Usual  float64                  `json:"usual,omitempty"`  // the mean effect in these
-	Seen   []seen                   `json:"seen,omitempty"`   // the last windows, for the onset of a change
+	// Flaws has the same for flawed values, by statistic in the order of qualities.
+	Flaws [numFlaws]flawPast `json:"flaws,omitzero"`
+	Seen  []seen             `json:"seen,omitempty"` // the last windows, for the onset of a change
 }
 
 // smoothed are the design effects for one kind of clusters.

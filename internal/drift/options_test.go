@@ -10,7 +10,7 @@ func CompleteOptions() Options {
 	return Options{
 		Tolerance: 0.02, QualityTolerance: 0.01, RangeTolerance: 0.005,
 		Gates:           Gates{Mean: 0.1, Spread: 0.1, ShareRatio: 1.5, ShareGain: 0.002, New: 0.005},
-		FalseAlarmEvery: 30 * 24 * time.Hour, FalseAlarmWindows: 720, Streams: 1, MinRows: 50, Recover: 3,
+		FalseAlarmEvery: 30 * 24 * time.Hour, FalseAlarmWindows: 720, Streams: 1, MinRows: 50, Recover: 3, Clustered: true,
 	}
 }
 

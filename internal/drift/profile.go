@@ -122,6 +122,8 @@ type Counts struct {
 	Squares float64 `json:"squares"`
 	// Halves has the halves of each bin's rows. It is nil if they are not known, as in a reference.
 	Halves []Halves `json:"halves,omitempty"`
+	// Flaws has what is known of the clusters of flawed rows, by statistic in the order of qualities.
+	Flaws [numFlaws]Flaws `json:"flaws,omitzero"`
 	// Hours are the rows by the hour of the week, if the profile has a Week. A Window has its own.
 	Hours Hours `json:"hours,omitempty"`
 }

@@ -125,7 +125,7 @@ func (w *Window) addRow(p *Profile, round []func(float64) float64, unknown []boo
 		case unknown[i]:
 			continue
 		case row.Missing[i]:
-			w.Counts[i].AddMissing()
+			w.Counts[i].AddMissingIn(halves)
 			continue
 		case p.Features[i].IsCategory():
 			c := &w.Counts[i]

@@ -177,6 +177,11 @@ func checkHistory(p *Profile, all []history) error {
 		if err := all[i].Hours.check(maxRows); err != nil {
 			return infer.Errorf(infer.Invalid, "history of %s %s: %s", p.Features[i].Kind, p.Features[i].Name, err.Msg)
 		}
+		for j := range all[i].Flaws {
+			if !all[i].Flaws[j].valid() {
+				return infer.Errorf(infer.Invalid, "history: the flawed values of %s %s are not valid", p.Features[i].Kind, p.Features[i].Name)
+			}
+		}
 		if h := &all[i]; h.Clean < 0 || h.Clean > maxSmoothed || !(h.Usual >= 0 && h.Usual <= math.MaxFloat64) {
 			return infer.Errorf(infer.Invalid, "history: the usual effect of %s %s is not valid", p.Features[i].Kind, p.Features[i].Name)
 		}

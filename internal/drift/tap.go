@@ -376,7 +376,7 @@ func (t *Tap) addRow(w *Window, halves Halves, left []byte) []byte {
 		}
 		for _, p := range c.places {
 			if mark == absent {
-				counts[p.feature].AddMissing()
+				counts[p.feature].AddMissingIn(halves)
 				continue
 			}
 			bin := counts[p.feature].AddIn(&t.o.Profile.Features[p.feature], c.read(left[(p.at-c.from)*c.size:]), halves)

@@ -104,7 +104,7 @@ func (t *Tap) addText(features []int, counts []Counts, halves Halves, head []byt
 		f, c := &t.o.Profile.Features[at], &counts[at]
 		switch {
 		case whole == 0:
-			c.AddMissing()
+			c.AddMissingIn(halves)
 		case f.IsCategory():
 			unseen := c.Unseen
 			hash := hashText(head, whole)

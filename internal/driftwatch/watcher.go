@@ -238,7 +238,7 @@ func DetectorOptions(c *config.Drift, streams int) drift.Options {
 		Gates:     drift.Gates{Mean: g.Mean, Spread: g.Spread, ShareRatio: g.ShareRatio, ShareGain: g.ShareGain, New: g.New, Joint: g.Joint, Correlation: g.Correlation, Vector: g.Vector},
 		Tolerance: g.Shape, QualityTolerance: c.QualityTolerance, RangeTolerance: c.RangeTolerance,
 		FalseAlarmEvery: c.FalseAlarmEvery, Window: c.Window, FalseAlarmWindows: float64(c.FalseAlarmWindows),
-		Streams: streams, MinRows: uint64(c.MinRows), Recover: c.Recover, Breaks: c.Breaks, Onset: true, //nolint:gosec // not negative
+		Streams: streams, MinRows: uint64(c.MinRows), Recover: c.Recover, Breaks: c.Breaks, Onset: true, Clustered: true, //nolint:gosec // not negative
 	}
 	if k := &c.Calibration; k.Windows > 0 {
 		o.Calibration = drift.Calibration{Windows: k.Windows, Span: k.Span, Gross: k.Gross}
