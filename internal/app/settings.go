@@ -21,11 +21,13 @@ type settings struct {
 	journal *journal.Log
 	log     *zap.Logger
 
-	mu   sync.Mutex
+	changing sync.Mutex // held while a change is made and written to the journal; locked before mu
+
+	mu   sync.Mutex        // never held while something is written, so that nobody who reads waits for the disk
 	logs front.LogSettings // guarded by mu
 }
 
-// follow sets the log to a level of the configuration.
+// follow sets the log to a level of the configuration. It does not wait for a change that is being written.
 func (s *settings) follow(level string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -46,6 +48,15 @@ func (s *settings) CurrentLogs() front.LogSettings {
 
 // SetLogs implements front.Settings.
 func (s *settings) SetLogs(c front.LogChange, by api.Actor) error {
+	s.changing.Lock()
+	defer s.changing.Unlock()
+	if before, after := s.changeLogs(&c); after != before {
+		s.write(api.EventLoggingChanged, "logging", by, before, after)
+	}
+	return nil
+}
+
+func (s *settings) changeLogs(c *front.LogChange) (before, after front.LogSettings) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	before, l := s.logs, &s.logs
@@ -55,10 +66,7 @@ func (s *settings) SetLogs(c front.LogChange, by api.Actor) error {
 	set(&l.Verbose, c.Verbose)
 	set(&l.Format, c.Format)
 	s.levels.Set(l.Verbose > 0, l.Info, l.Warning, l.Error)
-	if *l != before {
-		s.write(api.EventLoggingChanged, "logging", by, before, *l)
-	}
-	return nil
+	return before, *l
 }
 
 // set sets a value if another is given.
@@ -84,8 +92,8 @@ func (s *settings) SetTraces(model string, c front.TraceChange, by api.Actor) er
 		}
 		return nil
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
+	s.changing.Lock()
+	defer s.changing.Unlock()
 	before := s.CurrentTraces(model)
 	if err := s.tracer.Change(model, tracing.Change(c)); err != nil {
 		return err

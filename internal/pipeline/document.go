@@ -62,31 +62,37 @@ func (p *Pipeline) Part(ctx context.Context, id, name string) ([]byte, error) {
 
 // prepare returns the document of a retraining and its digest. It makes the document at the first call.
 func (p *Pipeline) prepare(ctx context.Context, r api.Retraining, deadline time.Time) (text []byte, digest string, err error) {
-	p.preparing.Lock() // one document, whoever asks first
-	defer p.preparing.Unlock()
-	if text, err = p.kept(r.ID, documentFile); err != nil {
-		return nil, "", err
+	if text, err = p.kept(r.ID, documentFile); err == nil && text == nil {
+		text, err = p.makeDocument(ctx, r, deadline)
 	}
-	if text == nil {
-		doc, parts, err := p.opts.Gateway.Document(ctx, r, deadline)
-		if err != nil {
-			return nil, "", err
-		}
-		if text, err = json.MarshalIndent(doc, "", " "); err != nil {
-			return nil, "", err
-		}
-		for name, part := range parts { // before the document, which names them
-			if err := p.keep(r.ID, name+".json", part); err != nil {
-				return nil, "", err
-			}
-		}
-		text = append(text, '\n')
-		if err := p.keep(r.ID, documentFile, text); err != nil {
-			return nil, "", err
-		}
+	if err != nil {
+		return nil, "", err
 	}
 	sum := sha256.Sum256(text)
 	return text, "sha256:" + hex.EncodeToString(sum[:]), nil
+}
+
+// makeDocument makes the document of a retraining and keeps it, unless another caller has done so meanwhile.
+func (p *Pipeline) makeDocument(ctx context.Context, r api.Retraining, deadline time.Time) (text []byte, err error) {
+	p.preparing.Lock() // one document, whoever asks first
+	defer p.preparing.Unlock()
+	if text, err = p.kept(r.ID, documentFile); err != nil || text != nil {
+		return text, err
+	}
+	doc, parts, err := p.opts.Gateway.Document(ctx, r, deadline)
+	if err != nil {
+		return nil, err
+	}
+	if text, err = json.MarshalIndent(doc, "", " "); err != nil {
+		return nil, err
+	}
+	for name, part := range parts { // before the document, which names them
+		if err := p.keep(r.ID, name+".json", part); err != nil {
+			return nil, err
+		}
+	}
+	text = append(text, '\n')
+	return text, p.keep(r.ID, documentFile, text)
 }
 
 // kept returns a file that was kept, nil if there is none.

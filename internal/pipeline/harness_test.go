@@ -26,6 +26,9 @@ type tape struct {
 	mu     sync.Mutex
 	before int // the number of appends until one fails without having written; 0: none
 	after  int // likewise, having written
+
+	stuck   chan struct{} // appends wait for it; nil: they do not
+	waiting chan struct{} // gets a value for each that waits
 }
 
 var errLost = errors.New("the process ends here")
@@ -34,6 +37,10 @@ var errLost = errors.New("the process ends here")
 func (j *tape) Append(expected int64, e api.Event) (api.Event, error) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
+	if j.stuck != nil {
+		j.waiting <- struct{}{}
+		<-j.stuck
+	}
 	if j.before > 0 {
 		if j.before--; j.before == 0 {
 			return api.Event{}, errLost

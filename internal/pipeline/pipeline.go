@@ -81,8 +81,10 @@ type Pipeline struct {
 	slots chan struct{} // a token for each program
 	wake  chan struct{}
 
-	preparing sync.Mutex // held while a document is made; locked before mu
+	preparing sync.Mutex // held while a document is made; locked before the others
+	writing   sync.Mutex // held while an event is written; locked before mu
 
+	// mu is never held while an event is written, so that nobody who reads waits for the disk.
 	mu       sync.Mutex
 	fold     *Fold
 	seq      int64                  // up to which event the fold has all
@@ -273,46 +275,82 @@ func (p *Pipeline) catchUp() error {
 // change writes an event about a retraining, if its state allows it. allowed returns the event, or an error if the state does not
 // allow it, or an event without a type if there is nothing to change.
 func (p *Pipeline) change(id string, by api.Actor, allowed func(r *api.Retraining) (kind string, c api.RetrainChange, err error)) (api.Retraining, error) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
+	p.writing.Lock()
+	defer p.writing.Unlock()
 	for {
-		if err := p.catchUp(); err != nil {
-			return api.Retraining{}, err
+		r, e, seq, err := p.propose(id, by, allowed)
+		if err != nil || e.Type == "" {
+			return r, err
 		}
-		r := p.fold.byID[id]
-		if r == nil {
-			return api.Retraining{}, infer.Errorf(infer.NotFound, "there is no retraining '%.100s'", id)
-		}
-		kind, c, err := allowed(r)
-		if err != nil || kind == "" {
-			return *r, err
-		}
-		c.Model = r.Model
-		after, err := json.Marshal(c)
-		if err != nil {
-			return *r, err
-		}
-		origin := api.OriginAPI
-		if by.Actor == gatewayActor {
-			origin = api.OriginGateway
-		}
-		e, err := p.opts.Journal.Append(p.seq, api.Event{Type: kind, Subject: subject + id, Origin: origin, Actor: by, After: after})
+		e, err = p.opts.Journal.Append(seq, e)
 		if infer.CodeOf(err) == infer.Conflict {
 			continue // there was another change
 		}
 		if err != nil {
-			return *r, err
+			return r, err
 		}
-		p.seq = e.Seq
-		if err := p.fold.Apply(e); err != nil {
-			return *r, err
+		if r, err = p.wrote(id, e); err != nil {
+			return r, err
 		}
-		p.admit()
-		p.log.Info("retraining", zap.String("id", id), zap.String("model", r.Model), zap.String("state", r.State), zap.String("event", kind),
+		p.log.Info("retraining", zap.String("id", id), zap.String("model", r.Model), zap.String("state", r.State), zap.String("event", e.Type),
 			zap.String("why", r.Why), zap.String("actor", by.Actor))
 		p.Wake()
-		return *r, nil
+		return r, nil
 	}
+}
+
+// propose returns the event of a change, and the number of the event that it follows. The event has no type if there is nothing to change.
+func (p *Pipeline) propose(id string, by api.Actor, allowed func(r *api.Retraining) (string, api.RetrainChange, error)) (api.Retraining, api.Event, int64, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	r, err := p.find(id)
+	if err != nil {
+		return api.Retraining{}, api.Event{}, 0, err
+	}
+	kind, c, err := allowed(r)
+	if err != nil || kind == "" {
+		return *r, api.Event{}, 0, err
+	}
+	c.Model = r.Model
+	after, err := json.Marshal(c)
+	if err != nil {
+		return *r, api.Event{}, 0, err
+	}
+	origin := api.OriginAPI
+	if by.Actor == gatewayActor {
+		origin = api.OriginGateway
+	}
+	return *r, api.Event{Type: kind, Subject: subject + id, Origin: origin, Actor: by, After: after}, p.seq, nil
+}
+
+// wrote applies an event that is in the journal, unless a reader has done so, and returns its retraining.
+func (p *Pipeline) wrote(id string, e api.Event) (api.Retraining, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.seq < e.Seq { // it is the one before e
+		p.seq = e.Seq
+		if err := p.fold.Apply(e); err != nil {
+			return api.Retraining{}, err
+		}
+		p.admit()
+	}
+	r, err := p.find(id)
+	if err != nil {
+		return api.Retraining{}, err
+	}
+	return *r, nil
+}
+
+// find returns a retraining after the last event of the journal. p.mu must be held.
+func (p *Pipeline) find(id string) (*api.Retraining, error) {
+	if err := p.catchUp(); err != nil {
+		return nil, err
+	}
+	r := p.fold.byID[id]
+	if r == nil {
+		return nil, infer.Errorf(infer.NotFound, "there is no retraining '%.100s'", id)
+	}
+	return r, nil
 }
 
 const gatewayActor = "gateway"
@@ -336,7 +374,13 @@ func (p *Pipeline) List() []api.Retraining {
 
 // Get returns a retraining. It fails with NotFound.
 func (p *Pipeline) Get(id string) (api.Retraining, error) {
-	return p.change(id, api.Actor{}, func(*api.Retraining) (string, api.RetrainChange, error) { return "", api.RetrainChange{}, nil })
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	r, err := p.find(id)
+	if err != nil {
+		return api.Retraining{}, err
+	}
+	return *r, nil
 }
 
 // Since counts the retrainings of a model that were requested after a time and not by a person.

@@ -92,12 +92,20 @@ func placeOf(v infer.Version, archived bool) string {
 
 // Archive moves a version out of the models. It cannot be loaded until Restore.
 func (w *Writer) Archive(v infer.Version) error {
-	return w.change(func(root *os.Root) error { return move(root, folderOf(v), path.Join(archiveFolder, folderOf(v))) })
+	return w.change(func(root *os.Root) error {
+		w.repo.moving.Lock()
+		defer w.repo.moving.Unlock()
+		return move(root, folderOf(v), path.Join(archiveFolder, folderOf(v)))
+	})
 }
 
 // Restore undoes Archive.
 func (w *Writer) Restore(v infer.Version) error {
-	return w.change(func(root *os.Root) error { return move(root, path.Join(archiveFolder, folderOf(v)), folderOf(v)) })
+	return w.change(func(root *os.Root) error {
+		w.repo.moving.Lock()
+		defer w.repo.moving.Unlock()
+		return move(root, path.Join(archiveFolder, folderOf(v)), folderOf(v))
+	})
 }
 
 // Delete removes the files of a version, archived or not. It first moves them out of sight, so
@@ -105,7 +113,10 @@ func (w *Writer) Restore(v infer.Version) error {
 func (w *Writer) Delete(v infer.Version, archived bool) error {
 	return w.change(func(root *os.Root) error {
 		from, trash := placeOf(v, archived), path.Join(stagingFolder, rand.Text())
-		if err := root.Rename(from, trash); err != nil {
+		w.repo.moving.Lock() // a reader that has seen its folder reads its record
+		err := root.Rename(from, trash)
+		w.repo.moving.Unlock()
+		if err != nil {
 			return writeError(err)
 		}
 		if err := leave(root, path.Dir(from)); err != nil {

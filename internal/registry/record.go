@@ -103,8 +103,8 @@ type Stored struct {
 // Stored lists the version folders of a model, ascending, archived ones too. An empty model
 // means all.
 func (r *Repository) Stored(model string) ([]Stored, error) {
-	r.writing.Lock() // so that no version is between two places
-	defer r.writing.Unlock()
+	r.moving.RLock() // so that no version is between two places
+	defer r.moving.RUnlock()
 	if err := r.follow(); err != nil {
 		return nil, err
 	}

@@ -27,7 +27,8 @@ type Repository struct {
 	path  string // as configured, absolute
 	named named
 
-	writing sync.Mutex // held while versions appear, move or go; locked before mu
+	writing sync.Mutex   // held while versions appear, move or go, and while that is written to the disk; locked before the others
+	moving  sync.RWMutex // locked for writing while a version leaves its place; locked before mu
 
 	mu   sync.RWMutex // locked for writing while the folder is opened again
 	dir  string       // the folder of root, without links
