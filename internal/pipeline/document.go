@@ -1,12 +1,14 @@
 package pipeline
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -83,7 +85,7 @@ func (p *Pipeline) makeDocument(ctx context.Context, r api.Retraining, deadline 
 	if err != nil {
 		return nil, err
 	}
-	if text, err = json.MarshalIndent(doc, "", " "); err != nil {
+	if text, err = encode(&doc); err != nil {
 		return nil, err
 	}
 	for name, part := range parts { // before the document, which names them
@@ -91,8 +93,28 @@ func (p *Pipeline) makeDocument(ctx context.Context, r api.Retraining, deadline 
 			return nil, err
 		}
 	}
-	text = append(text, '\n')
 	return text, p.keep(r.ID, documentFile, text)
+}
+
+// encode returns a document as text.
+func encode(doc *api.TrainingRequest) ([]byte, error) {
+	text, err := json.MarshalIndent(doc, "", " ")
+	return append(text, '\n'), err
+}
+
+// withToken returns a document as a trainer gets it: with its token, if it has one.
+func withToken(document []byte, token string) ([]byte, error) {
+	if token == "" {
+		return document, nil
+	}
+	d := json.NewDecoder(bytes.NewReader(document))
+	d.UseNumber() // a number of the grid or of a card stays as it is written
+	var doc api.TrainingRequest
+	if err := d.Decode(&doc); err != nil {
+		return nil, fmt.Errorf("the document that was kept cannot be read: %w", err)
+	}
+	doc.Token = token
+	return encode(&doc)
 }
 
 // kept returns a file that was kept, nil if there is none.

@@ -90,6 +90,9 @@ func (p *Pipeline) run(ctx context.Context, r api.Retraining, s Settings, token 
 	work := filepath.Join(dir, workDir)
 	document := filepath.Join(dir, documentFile)
 	text, err := os.ReadFile(document) //nolint:gosec // our folder
+	if err == nil {
+		text, err = withToken(text, token)
+	}
 	if err = cmp.Or(err, os.RemoveAll(work)); err != nil {
 		return "", err
 	}
@@ -106,7 +109,7 @@ func (p *Pipeline) run(ctx context.Context, r api.Retraining, s Settings, token 
 	defer p.logging(r.ID, nil)
 
 	cmd := exec.CommandContext(ctx, s.Exec.Command[0], s.Exec.Command[1:]...) //nolint:gosec // the operator configures it
-	cmd.Dir, cmd.Stdin, cmd.Stdout, cmd.Stderr = work, bytes.NewReader(withToken(text, token)), said, said
+	cmd.Dir, cmd.Stdin, cmd.Stdout, cmd.Stderr = work, bytes.NewReader(text), said, said
 	cmd.Env = []string{
 		envID + "=" + r.ID, envDocument + "=" + document, envURL + "=" + s.Exec.URL, envWork + "=" + work, "HOME=" + work,
 		"TMPDIR=" + filepath.Join(work, "tmp"),

@@ -96,7 +96,10 @@ type side struct {
 }
 
 func (s *side) Document(_ context.Context, r api.Retraining, deadline time.Time) (api.TrainingRequest, map[string][]byte, error) {
-	return api.TrainingRequest{Format: 1, ID: r.ID, Model: r.Model, Deadline: deadline}, map[string][]byte{api.PartWindow: []byte("{}")}, nil
+	return api.TrainingRequest{
+		Format: 1, ID: r.ID, Model: r.Model, Deadline: deadline, Grid: map[string]any{"seed": []any{json.Number("9007199254740993"), 0.1, "<a>"}},
+		Reference: &api.TrainingProfile{Profile: json.RawMessage(`{"b": [1.50, 2e3], "a": "<&>"}`)},
+	}, map[string][]byte{api.PartWindow: []byte("{}")}, nil
 }
 
 func (s *side) Judge(context.Context, api.Retraining) (api.Judgement, error) {

@@ -61,7 +61,10 @@ func (p *Pipeline) publish(ctx context.Context, r api.Retraining) error {
 	if err != nil {
 		return ignoreConflict(err)
 	}
-	if err := p.opts.Queue.Publish(ctx, r.ID, r.Model, withToken(text, token)); err != nil {
+	if text, err = withToken(text, token); err != nil {
+		return err
+	}
+	if err := p.opts.Queue.Publish(ctx, r.ID, r.Model, text); err != nil {
 		return err
 	}
 	return p.hand(ctx, r, api.TrainerNATS, 0)

@@ -1,7 +1,6 @@
 package pipeline
 
 import (
-	"bytes"
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/base64"
@@ -105,13 +104,4 @@ func (p *Pipeline) admit() {
 	if p.opts.Tokens != nil {
 		p.opts.Tokens(p.fold.valid())
 	}
-}
-
-// withToken returns a document as a trainer gets it.
-func withToken(document []byte, token string) []byte {
-	body, ok := bytes.CutSuffix(document, []byte("\n}\n"))
-	if token == "" || !ok {
-		return document
-	}
-	return slices.Concat(body, []byte(",\n \"token\": \""+token+"\"\n}\n"))
 }
