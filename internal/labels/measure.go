@@ -16,6 +16,9 @@ const alpha = 1 - Confidence
 // measure fills a stream with what the sums say.
 func (c *cell) measure(f *Form, s *api.LabelStream) {
 	s.Task, s.Output, s.Classes = f.Task, f.Output, f.Classes
+	if f.Scored() && f.classes() == 2 {
+		s.Positive = f.Name(f.Positive)
+	}
 	s.Predictions, s.Labels, s.Unmeasured = count(c.Kept), count(c.Labelled), count(c.Unmeasured)
 	if c.Kept > 0 {
 		s.Coverage = min(float64(c.Labelled)/float64(c.Kept), 1)
@@ -73,7 +76,7 @@ func (c *cell) classification(f *Form, s *api.LabelStream) {
 	}
 	rows, most := count(c.Scored), 2.0
 	if f.classes() == 2 {
-		most, s.Positive = 1, f.Name(f.Positive)
+		most = 1
 	}
 	i, ok := confseq.MeanUnbounded(n, c.LogLoss, c.LogLoss2, alpha)
 	i.Low = max(i.Low, 0)

@@ -61,3 +61,25 @@ func TestWindows(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// A window without labels belongs to the same stream as those with labels, also if the model has two classes.
+func TestWindowsWithoutLabels(t *testing.T) {
+	dir := t.TempDir()
+	synctest.Test(t, func(t *testing.T) {
+		h := start(t, labels.Options{Dir: dir, MaxAge: 16 * time.Hour})
+		defer h.stop(t)
+		k := h.keeper(t, classifier())
+		predict(k, "a", 0.9)
+		h.label(t, "churn", text("a", "yes"))
+		time.Sleep(90 * time.Minute)
+		predict(k, "b", 0.8)
+		h.label(t, "churn", text("unknown", "yes")) // writes what waits
+		r := h.report(t, "churn")
+		if err := h.AddWindows(&r, nil); err != nil {
+			t.Fatal(err)
+		}
+		if w := r.Streams[0].Windows; len(r.Streams) != 1 || len(w) != 2 || w[0].Labels != 1 || w[1].Labels != 0 || w[1].Predictions != 1 {
+			t.Errorf("%+v", r.Streams)
+		}
+	})
+}
