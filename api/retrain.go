@@ -189,8 +189,8 @@ type TrainingRequest struct {
 	Deadline time.Time        `json:"deadline"`
 	Calls    TrainingCalls    `json:"calls"`
 	Lineage  []TrainingParent `json:"lineage"` // the parent's ancestors, the nearest first
-	// Token is the key for all calls, until the retraining ends. It is only in the document that a trainer gets, and absent from the one
-	// that the API shows.
+	// Token is the key for all calls, until the retraining ends, and a while longer for calls that are repeated. It is only in the document
+	// that a trainer gets, and absent from the one that the API shows.
 	Token string `json:"token,omitempty"`
 }
 

@@ -87,7 +87,7 @@ func (s *Server) all() []endpoint {
 		{http.MethodPost, "/api/v1/models/{name}/unload", callers.On(callers.Load), slow, s.unload},
 		{http.MethodPost, "/api/v1/models/{name}/infer", callers.On(callers.Infer), inference, s.infer},
 		{http.MethodGet, "/api/v1/models/{name}/versions", callers.On(callers.Metadata), quick, s.versionsOf},
-		{http.MethodPost, "/api/v1/models/{name}/versions", callers.On(callers.Register).ForTrainers(), upload, s.pushNext},
+		{http.MethodPost, "/api/v1/models/{name}/versions", callers.On(callers.Register).ForTrainers().AndRepeats(), upload, s.pushNext},
 		{http.MethodGet, "/api/v1/models/{name}/versions/{version}", callers.On(callers.Metadata), quick, s.version},
 		{http.MethodPut, "/api/v1/models/{name}/versions/{version}", callers.On(callers.Register), upload, s.pushVersion},
 		{http.MethodPatch, "/api/v1/models/{name}/versions/{version}", callers.On(callers.Register), quick, s.describeVersion},

@@ -50,11 +50,11 @@ func (s *Server) retrainEndpoints() []endpoint {
 		{http.MethodGet, "/api/v1/retrainings", callers.OnSome(callers.Statistics), quick, s.listRetrainings},
 		{http.MethodPost, askPath, callers.On(callers.Signal), quick, s.requestRetraining},
 		{http.MethodGet, askPath + "/simulation", callers.On(callers.Statistics), slow, s.whileServing(s.simulateRetraining)},
-		{http.MethodGet, one + "/retraining", callers.OnSome(callers.Statistics).ForTrainers(), quick, s.getRetraining},
+		{http.MethodGet, one + "/retraining", callers.OnSome(callers.Statistics).ForTrainers().AndRepeats(), quick, s.getRetraining},
 		{http.MethodGet, one + "/training", callers.OnSome(callers.Signal).ForTrainers(), slow, s.trainingRequest},
 		{http.MethodGet, one + "/log", callers.OnSome(callers.Signal), quick, s.trainingLog},
-		{http.MethodPost, progressPath, callers.OnSome(callers.Signal).ForTrainers(), quick, s.reportRetraining},
-		{http.MethodPost, failPath, callers.OnSome(callers.Signal).ForTrainers(), quick, s.failRetraining},
+		{http.MethodPost, progressPath, callers.OnSome(callers.Signal).ForTrainers().AndRepeats(), quick, s.reportRetraining},
+		{http.MethodPost, failPath, callers.OnSome(callers.Signal).ForTrainers().AndRepeats(), quick, s.failRetraining},
 		{http.MethodPost, one + "/cancel", callers.OnSome(callers.Signal), quick, s.cancelRetraining},
 	}
 }

@@ -65,7 +65,11 @@ func accessTable() string {
 			default:
 			}
 			if e.Trainer {
-				on = strings.TrimSuffix(on, ")") + ", also with the token of a retraining)"
+				until := ""
+				if e.Repeats {
+					until = ", and for a time after it has ended"
+				}
+				on = strings.TrimSuffix(on, ")") + ", also with the token of a retraining" + until + ")"
 			}
 			row := listener + "`" + e.Name + "`" + on
 			if i := strings.LastIndexByte(e.Name, '/'); listener == "gRPC " {

@@ -31,7 +31,7 @@ const retrainDir = "retrain"
 func (a *App) buildPipeline(cfg *config.Config, fold *pipeline.Fold) {
 	o := pipeline.Options{
 		Journal: pipelineLog{a.journal}, Gateway: retrainer{a}, Settings: a.trainerOf, Parallel: cfg.Retrain.Parallel, Retry: cfg.Retrain.Retry,
-		Logger: a.log, Tokens: a.setTrainers,
+		Logger: a.log, Tokens: a.setTrainers, TokenGrace: func(model string) time.Duration { return a.config.Load().Model(model).Retrain.TokenGrace },
 	}
 	if cfg.DataDir != "" {
 		o.Dir = filepath.Join(cfg.DataDir, retrainDir)
@@ -71,7 +71,7 @@ func (a *App) trainerOf(model string) pipeline.Settings {
 func (a *App) setTrainers(list []pipeline.Token) {
 	next := make([]callers.Trainer, len(list))
 	for i, t := range list {
-		next[i] = callers.Trainer{Retraining: t.ID, Model: t.Model, Token: t.Digest, Until: t.Until}
+		next[i] = callers.Trainer{Retraining: t.ID, Model: t.Model, Token: t.Digest, Until: t.Until, Over: t.Over, Ended: t.Ended}
 	}
 	a.trainers.Replace(next)
 }

@@ -101,6 +101,43 @@ func (g *gateway) askEverything(t *testing.T, said *sink, a *asker) {
 	}
 }
 
+// repeatsOnly repeats calls after the end of a retraining, whose version is pushed, and tries other ones. Nothing changes.
+func (g *gateway) repeatsOnly(t *testing.T, doc *api.TrainingRequest, version int64, f func(want int, method, path, body string) string) {
+	t.Helper()
+	events := func() string {
+		_, text := g.keyed(t, rootKey, "GET", "/api/v1/journal?limit=1000&subject=retrain/"+doc.ID, "")
+		return text
+	}
+	one, push := "/api/v1/signals/"+doc.ID, "/api/v1/models/reg/versions"
+	var before string
+	waitFor(t, func() bool { // its signal is closed a little later
+		before = events()
+		return strings.Contains(before, api.EventRetrainClosed)
+	})
+	var again api.VersionInfo
+	if err := json.Unmarshal([]byte(f(http.StatusOK, "POST", push, string(timesFile(3)))), &again); err != nil || again.Record.Version != version {
+		t.Errorf("%v: the push again gives %+v", err, again.Record)
+	}
+	f(http.StatusConflict, "POST", push, string(timesFile(4)))
+	f(http.StatusForbidden, "POST", push+"?retrain=another", string(timesFile(3)))
+	f(http.StatusForbidden, "POST", "/api/v1/models/other/versions", string(timesFile(3)))
+	if text := f(http.StatusOK, "GET", one+"/retraining", ""); !strings.Contains(text, api.RetrainFinished) {
+		t.Errorf("the retraining is %s", text)
+	}
+	for _, body := range []string{`{"message":"halfway"}`, `{"progress":1}`} {
+		if text := f(http.StatusConflict, "POST", one+"/progress", body); !strings.Contains(text, "is finished") {
+			t.Errorf("it answers %s", text)
+		}
+	}
+	f(http.StatusConflict, "POST", one+"/fail", `{"reason":"no"}`)
+	f(http.StatusForbidden, "GET", one+"/training", "")
+	f(http.StatusForbidden, "GET", "/api/v1/capture/reg/export?format=jsonl", "")
+	f(http.StatusForbidden, "POST", one+"/cancel", "")
+	if after := events(); after != before {
+		t.Errorf("the journal had %s, and has %s", before, after)
+	}
+}
+
 // trainsOnly does with a token what its retraining needs, tries other things, and ends the retraining.
 func (g *gateway) trainsOnly(t *testing.T, doc *api.TrainingRequest) {
 	t.Helper()
@@ -146,8 +183,7 @@ func (g *gateway) trainsOnly(t *testing.T, doc *api.TrainingRequest) {
 		_, text := g.keyed(t, rootKey, "GET", one+"/retraining", "")
 		return strings.Contains(text, api.RetrainFinished)
 	})
-	f(http.StatusUnauthorized, "GET", one+"/training", "")
-	f(http.StatusUnauthorized, "POST", "/api/v1/models/reg/versions", model)
+	g.repeatsOnly(t, doc, info.Record.Version, f)
 	for _, path := range []string{"/api/v1/journal?limit=1000", "/api/v1/signals", "/api/v1/retrainings", one + "/training", one + "/log", "/api/v1/callers", "/metrics"} {
 		if _, text := g.keyed(t, rootKey, "GET", path, ""); strings.Contains(text, doc.Token) || path == "/metrics" && !strings.Contains(text, `caller="retrain:reg"`) {
 			t.Errorf("%s: %s", path, text)

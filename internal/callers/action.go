@@ -93,12 +93,20 @@ type Need struct {
 	Action  Action
 	Scope   Scope
 	Trainer bool // a Trainer may use it
+	Repeats bool // a Trainer whose retraining has ended may use it too
 }
 
 // ForTrainers is the need of an endpoint that the trainer of a retraining may use too, if it has the action. The endpoint itself keeps
 // it to its retraining.
 func (n Need) ForTrainers() Need {
 	n.Trainer = true
+	return n
+}
+
+// AndRepeats is the need of an endpoint for trainers that may still be used when the retraining has ended: to read how, or to repeat a call
+// whose answer was lost. The endpoint changes nothing then.
+func (n Need) AndRepeats() Need {
+	n.Repeats = true
 	return n
 }
 

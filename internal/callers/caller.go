@@ -23,6 +23,7 @@ type Caller struct {
 	has    Credited
 
 	retraining string // whose trainer it is, "" for other callers
+	repeats    bool   // its retraining has ended, so it may only repeat calls
 }
 
 // Credited is how many credentials of each kind a caller has.
@@ -94,6 +95,9 @@ func (c *Caller) Meets(need Need, model string) error {
 	}
 	if c.retraining != "" && !need.Trainer && scope != Open && scope != Known {
 		return infer.Errorf(infer.Forbidden, "the token of retraining %s is for its trainer alone, which reads the document and the data, reports, and pushes the version", c.retraining)
+	}
+	if c.repeats && !need.Repeats && scope != Open && scope != Known {
+		return infer.Errorf(infer.Forbidden, "retraining %s has ended, or does not wait for a version any more: its token is only for reading how, and for repeating a push or a report whose answer was lost", c.retraining)
 	}
 	switch scope {
 	case Model:

@@ -15,6 +15,9 @@ type Trainer struct {
 	Model      string
 	Token      Key
 	Until      time.Time // zero: as long as it is one of the Trainers
+	// Over is when it may no more do than repeat calls, see Need.AndRepeats. Zero: never.
+	Over  time.Time
+	Ended bool // that is so now, whatever the clock says
 }
 
 // Trainers are callers that come and go while the gateway runs. All books share them.
@@ -26,7 +29,20 @@ type Trainers struct {
 type trainer struct {
 	*Caller
 
-	until time.Time
+	repeating   *Caller // the same one after over
+	over, until time.Time
+	ended       bool
+}
+
+// now returns who the trainer is at a time, nil if it is nobody any more.
+func (t *trainer) now(at time.Time) *Caller {
+	switch {
+	case !t.until.IsZero() && !at.Before(t.until):
+		return nil
+	case t.ended || !t.over.IsZero() && !at.Before(t.over):
+		return t.repeating
+	}
+	return t.Caller
 }
 
 // NewTrainers returns Trainers without one. Their requests are counted together for each model. counters may be nil.
@@ -46,7 +62,9 @@ func (t *Trainers) Replace(list []Trainer) {
 			listed: []Rule{{Models: []string{x.Model}, Actions: Register | Signal | Statistics | Capture}},
 		}
 		c.rules = rules{somewhere: c.listed[0].Actions, exact: map[string]Action{x.Model: c.listed[0].Actions}} // a * in the name is not a pattern
-		next[x.Token] = &trainer{c, x.Until}
+		repeating := *c
+		repeating.repeats = true
+		next[x.Token] = &trainer{c, &repeating, x.Over, x.Until, x.Ended}
 	}
 	t.byKey.Store(&next)
 }
@@ -61,20 +79,20 @@ func (t *Trainers) of(authorization []byte) *Caller {
 		return nil
 	}
 	x := (*t.byKey.Load())[KeyOf(shown)]
-	if x == nil || !x.until.IsZero() && !time.Now().Before(x.until) {
+	if x == nil {
 		return nil
 	}
-	return x.Caller
+	return x.now(time.Now())
 }
 
-// list returns the callers, one for each retraining.
+// list returns the callers, one for each retraining that has not ended.
 func (t *Trainers) list() (list []*Caller) {
 	if t == nil {
 		return nil
 	}
 	seen := map[string]bool{}
 	for _, x := range *t.byKey.Load() {
-		if !seen[x.name] {
+		if !x.ended && !seen[x.name] {
 			seen[x.name], list = true, append(list, x.Caller)
 		}
 	}

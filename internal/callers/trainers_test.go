@@ -60,6 +60,7 @@ func TestTrainers(t *testing.T) {
 		if c, err := closed.Identify(as(other)); err != nil || c.Retraining() != "r2" {
 			t.Errorf("%v %v", c, err)
 		}
+		repeats(t, closed, trainers, as)
 		trainers.Replace(nil)
 		if _, err := closed.Identify(as(other)); infer.CodeOf(err) != infer.Unauthenticated {
 			t.Errorf("once it is removed: %v", err)
@@ -68,4 +69,37 @@ func TestTrainers(t *testing.T) {
 			t.Errorf("%v %v", c, err)
 		}
 	})
+}
+
+// repeats checks tokens that are only for repeated calls: from a time on, or since their retraining has ended.
+func repeats(t *testing.T, b *callers.Book, trainers *callers.Trainers, as func(token string) callers.Credentials) {
+	t.Helper()
+	judged, ended := "sluice_retrain_"+strings.Repeat("c", 43), "sluice_retrain_"+strings.Repeat("d", 43)
+	now := time.Now()
+	trainers.Replace([]callers.Trainer{
+		{Retraining: "r2", Model: "other", Token: callers.KeyOf([]byte("sluice_retrain_" + strings.Repeat("b", 43)))},
+		{Retraining: "r3", Model: "m", Token: callers.KeyOf([]byte(judged)), Over: now.Add(time.Hour)},
+		{Retraining: "r4", Model: "m", Token: callers.KeyOf([]byte(ended)), Until: now.Add(2 * time.Hour), Ended: true},
+	})
+	push, read := callers.On(callers.Register).ForTrainers().AndRepeats(), callers.On(callers.Capture).ForTrainers()
+	want := func(token string, need callers.Need, code infer.Code) {
+		t.Helper()
+		if _, err := b.Authorize(as(token), need, "m"); infer.CodeOf(err) != code {
+			t.Errorf("%+v: %v, want %v", need, err, code)
+		}
+	}
+	want(judged, read, infer.OK)
+	want(ended, read, infer.Forbidden)
+	want(ended, push, infer.OK)
+	time.Sleep(time.Hour)
+	want(judged, read, infer.Forbidden)
+	want(judged, push, infer.OK)
+	want(judged, callers.On(callers.Infer), infer.Forbidden)
+	time.Sleep(time.Hour)
+	want(ended, push, infer.Unauthenticated)
+	for _, c := range b.Callers() {
+		if c.Name() == "retrain:r4" {
+			t.Error("a retraining that has ended is listed")
+		}
+	}
 }

@@ -25,11 +25,12 @@ const (
 
 // Retraining configures how a model is retrained.
 type Retraining struct {
-	Trainer  string        `yaml:"trainer" default:"webhook" enum:"webhook|exec|nats|none" doc:"Who gets requests for retraining. webhook: the receiver of retrain.webhook. exec: a program of this machine. nats: readers of retrain.nats. none: nobody; they are listed."`
-	Exec     TrainerExec   `yaml:"exec" doc:"The program that trains, with trainer exec."`
-	Timeout  time.Duration `yaml:"timeout" default:"6h" min:"1s" max:"8760h" doc:"Time that a program or a reader of the queue has until it pushes a version. For a webhook it is retrain.expire."`
-	Token    string        `yaml:"token" default:"exec" enum:"exec|all|none" doc:"Which trainers get a token of their own with each request, with which they can do what that one needs, until it ends. exec: programs of this machine. all: also the receiver of the webhook, if its URL begins with https:// or is of this machine, and whoever reads the queue. none: none; they need the key of a caller."`
-	Attempts int           `yaml:"attempts" default:"3" min:"1" max:"100" doc:"Max number of times that a program is started for one request. It is started again only if the gateway has ended meanwhile."`
+	Trainer    string        `yaml:"trainer" default:"webhook" enum:"webhook|exec|nats|none" doc:"Who gets requests for retraining. webhook: the receiver of retrain.webhook. exec: a program of this machine. nats: readers of retrain.nats. none: nobody; they are listed."`
+	Exec       TrainerExec   `yaml:"exec" doc:"The program that trains, with trainer exec."`
+	Timeout    time.Duration `yaml:"timeout" default:"6h" min:"1s" max:"8760h" doc:"Time that a program or a reader of the queue has until it pushes a version. For a webhook it is retrain.expire."`
+	Token      string        `yaml:"token" default:"exec" enum:"exec|all|none" doc:"Which trainers get a token of their own with each request, with which they can do what that one needs, until it ends. exec: programs of this machine. all: also the receiver of the webhook, if its URL begins with https:// or is of this machine, and whoever reads the queue. none: none; they need the key of a caller."`
+	TokenGrace time.Duration `yaml:"token_grace" default:"1h" min:"0s" max:"24h" doc:"Time after the end of a retraining in which its token still reads how it has ended, and repeats calls whose answer was lost, such as the push of its version. It changes nothing. 0s: the token ends with the retraining."`
+	Attempts   int           `yaml:"attempts" default:"3" min:"1" max:"100" doc:"Max number of times that a program is started for one request. It is started again only if the gateway has ended meanwhile."`
 
 	Lookback  time.Duration `yaml:"lookback" default:"720h" min:"1m" max:"87600h" doc:"Max age of the captured requests that a trainer gets."`
 	Holdout   float64       `yaml:"holdout" default:"0.2" min:"0.01" max:"0.9" doc:"Share of the captured rows since the problem began, the last ones, that are kept from training. The new version is compared with its parent on them and on later ones."`

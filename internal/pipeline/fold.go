@@ -25,11 +25,13 @@ type Fold struct {
 	open map[string]bool // ids whose signal is not closed
 	// tokens are the digests of the tokens of a retraining that has not ended, by its id, as the journal has them.
 	tokens map[string][]string
+	// ended are those of retrainings that have ended. They are for calls that are repeated.
+	ended map[string][]string
 }
 
 // NewFold returns a Fold without events.
 func NewFold() *Fold {
-	return &Fold{byID: map[string]*api.Retraining{}, open: map[string]bool{}, tokens: map[string][]string{}}
+	return &Fold{byID: map[string]*api.Retraining{}, open: map[string]bool{}, tokens: map[string][]string{}, ended: map[string][]string{}}
 }
 
 // Types returns the types of events that a Fold applies. It ignores others.
@@ -118,7 +120,7 @@ func (f *Fold) change(e api.Event) error {
 	}
 	r.ChangedAt = e.Time
 	if r.Final() {
-		delete(f.tokens, r.ID)
+		f.endTokens(r, e.Time)
 	}
 	f.forget()
 	return nil
@@ -209,6 +211,7 @@ func (f *Fold) forget() {
 		i := slices.IndexFunc(f.list, func(r *api.Retraining) bool { return r.Final() })
 		delete(f.byID, f.list[i].ID)
 		delete(f.open, f.list[i].ID)
+		delete(f.ended, f.list[i].ID)
 		f.list = slices.Delete(f.list, i, i+1)
 	}
 }
@@ -248,12 +251,13 @@ type saved struct {
 	Retrainings []*api.Retraining `json:"retrainings"`
 	Open        []string          `json:"open"`
 
-	Tokens map[string][]string `json:"tokens,omitempty"` // digests
+	Tokens map[string][]string `json:"tokens,omitempty"`       // digests
+	Ended  map[string][]string `json:"ended_tokens,omitempty"` // apart, since an earlier release takes the others for valid
 }
 
 // Snapshot implements journal.Fold.
 func (f *Fold) Snapshot() ([]byte, error) {
-	s := saved{Retrainings: f.list, Tokens: f.tokens}
+	s := saved{Retrainings: f.list, Tokens: f.tokens, Ended: f.ended}
 	for _, r := range f.list {
 		if f.open[r.ID] {
 			s.Open = append(s.Open, r.ID)
@@ -279,6 +283,7 @@ func (f *Fold) Restore(state []byte) error {
 		next.open[id] = true
 	}
 	maps.Copy(next.tokens, s.Tokens)
+	maps.Copy(next.ended, s.Ended)
 	*f = *next
 	return nil
 }

@@ -139,7 +139,8 @@ type queue struct {
 
 // tokens are those that the gateway would accept.
 type tokens struct {
-	all bool // whether trainers get some
+	all   bool          // whether trainers get some
+	grace time.Duration // for those of retrainings that have ended
 
 	mu   sync.Mutex
 	list []pipeline.Token
@@ -221,6 +222,7 @@ func (b *bench) start() {
 	}
 	b.Pipeline = pipeline.New(pipeline.Options{
 		Journal: b.journal, Gateway: b.side, Queue: b.queue, Parallel: 1, Retry: time.Second, Logger: zap.NewNop(), Tokens: b.tokens.set,
+		TokenGrace: func(string) time.Duration { return b.tokens.grace },
 		Settings: func(string) pipeline.Settings {
 			return pipeline.Settings{Trainer: b.trainer, Timeout: b.timeout, Attempts: 2, Token: b.tokens.all}
 		},

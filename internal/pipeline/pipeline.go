@@ -60,7 +60,7 @@ type Queue interface {
 	Publish(ctx context.Context, id, model string, document []byte) error
 }
 
-// Options configure a Pipeline. All but Queue and Tokens are required.
+// Options configure a Pipeline. All but Queue, Tokens and TokenGrace are required.
 type Options struct {
 	Journal  Journal
 	Gateway  Gateway
@@ -70,8 +70,10 @@ type Options struct {
 	Parallel int           // max number of programs at the same time
 	Retry    time.Duration // after a step that failed
 	Logger   *zap.Logger
-	// Tokens is called with all tokens that are valid, after each change. It must not block. It may be nil.
-	Tokens func(list []Token)
+	// Tokens is called with all tokens that are valid, after each change. It must not block. It may be nil; else TokenGrace returns for how
+	// long the token of an ended retraining of a model is for calls that are repeated, up to MaxTokenGrace.
+	Tokens     func(list []Token)
+	TokenGrace func(model string) time.Duration
 }
 
 // Pipeline brings retrainings to their end. Its methods may be called from any goroutine.

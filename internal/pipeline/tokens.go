@@ -18,7 +18,13 @@ type Token struct {
 	ID, Model string
 	Digest    [sha256.Size]byte
 	Until     time.Time // zero: until the retraining ends
+	// Over is from when on it is only for calls that are repeated, zero: never. Ended says that the retraining has ended, so that is so now.
+	Over  time.Time
+	Ended bool
 }
+
+// MaxTokenGrace is the max time for which the token of an ended retraining is kept.
+const MaxTokenGrace = 24 * time.Hour
 
 // maxTokens is the max number of tokens of a retraining. A start of the gateway makes a new one, since it does not know the earlier ones;
 // a message in a queue may have one of those.
@@ -45,16 +51,42 @@ func (f *Fold) issue(e api.Event) error {
 	return nil
 }
 
-// valid returns the tokens of the retrainings that have not ended.
-func (f *Fold) valid() (list []Token) {
+// endTokens keeps the tokens of a retraining that has ended for calls that are repeated, and forgets those for which that is too long ago.
+func (f *Fold) endTokens(r *api.Retraining, now time.Time) {
+	if list := f.tokens[r.ID]; len(list) > 0 {
+		f.ended[r.ID] = list
+	}
+	delete(f.tokens, r.ID)
+	for id := range f.ended {
+		if r := f.byID[id]; r == nil || now.Sub(r.ChangedAt) > MaxTokenGrace {
+			delete(f.ended, id)
+		}
+	}
+}
+
+// valid returns the tokens that are valid. grace is for how long that of an ended retraining is.
+func (f *Fold) valid(grace func(model string) time.Duration) (list []Token) {
 	for _, r := range f.list {
-		for _, text := range f.tokens[r.ID] {
-			t := Token{ID: r.ID, Model: r.Model}
+		digests := slices.Concat(f.tokens[r.ID], f.ended[r.ID])
+		if len(digests) == 0 {
+			continue
+		}
+		t := Token{ID: r.ID, Model: r.Model, Ended: r.Final()}
+		left := min(grace(r.Model), MaxTokenGrace)
+		switch {
+		case t.Ended:
+			t.Until = r.ChangedAt.Add(left)
+		case r.Deadline != nil && !waits(r) && left > 0: // the version is pushed, and its comparison may take longer
+			t.Over = *r.Deadline
+		case r.Deadline != nil:
+			t.Until = *r.Deadline
+		}
+		if t.Ended && !time.Now().Before(t.Until) {
+			continue
+		}
+		for _, text := range digests {
 			if n, err := hex.Decode(t.Digest[:], []byte(strings.TrimPrefix(text, digestPrefix))); err != nil || n != len(t.Digest) {
 				continue
-			}
-			if r.Deadline != nil {
-				t.Until = *r.Deadline
 			}
 			list = append(list, t)
 		}
@@ -102,6 +134,6 @@ func (p *Pipeline) admit() {
 		}
 	}
 	if p.opts.Tokens != nil {
-		p.opts.Tokens(p.fold.valid())
+		p.opts.Tokens(p.fold.valid(p.opts.TokenGrace))
 	}
 }

@@ -233,7 +233,7 @@ func (p *Publisher) admits(push *Push) error {
 		return err
 	}
 	if id := push.Metadata.Lineage.Retrain; id != "" {
-		if _, _, err := p.opts.Retrainings.Admits(id, push.Model, ""); err != nil {
+		if _, _, err := p.opts.Retrainings.Admits(id, push.Model, push.Digest); err != nil {
 			return err
 		}
 	}
