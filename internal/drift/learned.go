@@ -2,6 +2,7 @@ package drift
 
 import (
 	"math"
+	"slices"
 
 	"sluice.io/sluice/internal/infer"
 )
@@ -12,8 +13,14 @@ type Learned struct {
 	Round    round            `json:"round"`
 	Features []LearnedFeature `json:"features"`
 	Together []expected       `json:"together,omitempty"`
-	// Vectors are only for the same profile; another one has other cosines.
-	Vectors []vectorStatus `json:"vectors,omitempty"`
+	Vectors  []LearnedVector  `json:"vectors,omitempty"`
+}
+
+// LearnedVector is what was learned of a vector.
+type LearnedVector struct {
+	Kind string `json:"kind,omitempty"`
+	Name string `json:"name,omitempty"`
+	vectorStatus
 }
 
 // LearnedFeature is what was learned of a feature.
@@ -34,7 +41,7 @@ func LearnedOf(p *Profile, s *Snapshot) *Learned {
 	l := &Learned{Round: s.Round, Together: s.Expected, Features: make([]LearnedFeature, len(p.Features))}
 	for i := range s.Vectors {
 		v := &s.Vectors[i]
-		l.Vectors = append(l.Vectors, vectorStatus{Usual: v.Usual, Next: v.Next, Pool: v.Pool, Differs: v.Differs})
+		l.Vectors = append(l.Vectors, LearnedVector{p.Vectors[i].Kind, p.Vectors[i].Name, vectorStatus{Usual: v.Usual, From: v.From, Next: v.Next, Pool: v.Pool, Differs: v.Differs}})
 	}
 	for i := range p.Features {
 		f := &p.Features[i]
@@ -62,7 +69,7 @@ func (l *Learned) Resume(s *Snapshot, p *Profile) error {
 		copy(vectors, s.Vectors)
 		for i := range vectors {
 			v, from := &vectors[i], &l.Vectors[i]
-			v.Usual, v.Next, v.Pool, v.Differs = from.Usual, from.Next, from.Pool, from.Differs
+			v.Usual, v.From, v.Next, v.Pool, v.Differs = from.Usual, from.From, from.Next, from.Pool, from.Differs
 		}
 		s.Vectors = vectors
 	}
@@ -84,8 +91,31 @@ func (l *Learned) Inherit(s *Snapshot, p *Profile, version int64) (n int) {
 	}
 	if n > 0 {
 		s.Learned, s.Round = list, round{}
+		l.inheritVectors(s, p, version)
 	}
 	return n
+}
+
+// inheritVectors gives vectors how much evidence is usual. Its sums are of other cosines, so they are left.
+func (l *Learned) inheritVectors(s *Snapshot, p *Profile, version int64) {
+	list := make([]vectorStatus, len(p.Vectors))
+	for i := range p.Vectors {
+		kind, name := p.Vectors[i].Kind, p.Vectors[i].Name
+		at := slices.IndexFunc(l.Vectors, func(v LearnedVector) bool { return v.Kind == kind && v.Name == name })
+		if at >= 0 && l.comparable(p, kind, name+" norm") && l.comparable(p, kind, name+" mean") {
+			list[i] = vectorStatus{Usual: l.Vectors[at].Usual.clone(), From: version}
+		}
+	}
+	if len(list) > 0 {
+		s.Vectors = list
+	}
+}
+
+// comparable reports whether what was learned of a feature is of one that is like that of a profile.
+func (l *Learned) comparable(p *Profile, kind, name string) bool {
+	at := slices.IndexFunc(l.Features, func(x LearnedFeature) bool { return x.Kind == kind && x.Name == name })
+	of := slices.IndexFunc(p.Features, func(f Feature) bool { return f.Kind == kind && f.Name == name })
+	return at >= 0 && of >= 0 && l.Features[at].comparable(&p.Features[of])
 }
 
 // comparable reports whether evidence against two features is comparable: they have the same name, and

@@ -26,8 +26,9 @@ type vectorStatus struct {
 	Before  *VectorCounts            `json:"before,omitempty"` // the last window
 	Run     *VectorCounts            `json:"run,omitempty"`    // the sum of the last windows
 	Windows int                      `json:"windows,omitempty"`
-	// Usual, Next, Pool and Differs are as in learned.
+	// Usual to Differs are as in learned.
 	Usual   usual         `json:"usual,omitzero"`
+	From    int64         `json:"from,omitempty"`
 	Next    usual         `json:"next,omitzero"`
 	Pool    *VectorCounts `json:"pool,omitempty"`
 	Differs int           `json:"differs,omitempty"`
@@ -266,8 +267,11 @@ func (d *Tumbling) weighVector(v *vectorJudge, c, sum *VectorCounts, logP float6
 // end ends a round. differs says whether its sum passes the gate.
 func (s *vectorStatus) end(differs bool) {
 	if differs {
-		s.Usual, s.Differs = usual{}, s.Differs+1
+		s.Usual, s.From, s.Differs = usual{}, 0, s.Differs+1
 	} else {
+		if s.From != 0 {
+			s.Usual, s.From = usual{}, 0
+		}
 		s.Usual.merge(&s.Next)
 		s.Differs = 0
 	}

@@ -187,3 +187,51 @@ func BenchmarkVectorRow(b *testing.B) {
 		})
 	}
 }
+
+// A new version has what its parent has learned of a vector, until its own first clean round; not if its vectors are unlike those of the parent.
+func TestVectorsInherit(t *testing.T) {
+	t.Parallel()
+	rng := rand.New(rand.NewPCG(5, 5))
+	build := func(scale float64) *drift.Profile {
+		return vectorProfile(16, 2000, func() []float64 {
+			return fill(make([]float64, 16), func() float64 { return scale * rng.NormFloat64() })
+		})
+	}
+	parent := build(1)
+	o := vectorOptions()
+	o.Calibration = drift.Calibration{Windows: 20, Gross: 4}
+	d := detector(t, parent, o)
+	for i := range 25 {
+		d.Judge(vectorWindow(parent, i, 300, nil, func() []float64 { return fill(make([]float64, 16), rng.NormFloat64) }))
+	}
+	state := d.Snapshot()
+	text, err := json.Marshal(drift.LearnedOf(parent, &state))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var known drift.Learned
+	if err := json.Unmarshal(text, &known); err != nil {
+		t.Fatal(err)
+	}
+	inherits := func(p *drift.Profile) int64 {
+		t.Helper()
+		s := drift.Snapshot{Options: o}
+		if known.Inherit(&s, p, 7) == 0 {
+			return 0
+		}
+		again, err := drift.Restore(p, o, s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := again.Snapshot().Vectors[0]; got.Usual.Windows > 0 {
+			return got.From
+		}
+		return 0
+	}
+	if got := inherits(build(1)); got != 7 {
+		t.Errorf("a like profile has what version %d learned", got)
+	}
+	if got := inherits(build(3)); got != 0 {
+		t.Errorf("a profile of larger numbers has what version %d learned", got)
+	}
+}
