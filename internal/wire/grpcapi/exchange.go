@@ -37,8 +37,7 @@ type exchange struct {
 	streamed bool // it is one of a stream's
 	header   metadata.MD
 	arrived  time.Time
-	id       []byte // x-request-id
-	idText   string // the same
+	id       string // x-request-id
 	handler  handler
 
 	message  mem.Buffer // that the request aliases; nil: none
@@ -64,9 +63,8 @@ func (s *Server) newExchange(ctx context.Context, method string) *exchange {
 		x.call, x.conn, x.header, x.remote, x.names = k, k.conn, k.header, k.conn.RemoteAddr(), k.conn.names
 	}
 	given, _ := x.field(idHeader)
-	x.id = s.front.AppendRequestID(make([]byte, 0, usualID), given)
-	x.idText = string(x.id)
-	x.handler = handler{grpc.ServerTransportStreamFromContext(ctx), x.idText}
+	x.id = string(s.front.AppendRequestID(make([]byte, 0, usualID), given))
+	x.handler = handler{grpc.ServerTransportStreamFromContext(ctx), x.id}
 	x.call.isHandled(&x.handler)
 	return x
 }
@@ -78,8 +76,7 @@ const usualID = 40
 func (x *exchange) next(n int) *exchange {
 	y := &exchange{srv: x.srv, streamed: true, call: x.call, conn: x.conn, remote: x.remote, method: x.method, header: x.header, names: x.names}
 	x.srv.front.Hold(&y.memory)
-	defer func() { y.idText = string(y.id) }()
-	y.id = strconv.AppendInt(append(append(make([]byte, 0, len(x.id)+8), x.id...), '/'), int64(n), 10)
+	y.id = x.id + "/" + strconv.Itoa(n)
 	return y
 }
 
@@ -108,7 +105,7 @@ func (x *exchange) end(err error, inference bool) {
 	code := infer.CodeOf(err)
 	model := x.request.model
 	if code == infer.Internal {
-		x.srv.front.LogFailure(err, x.id, model, x.served.Version.Number)
+		x.srv.front.LogFailure(err, []byte(x.id), model, x.served.Version.Number)
 	}
 	if err != nil && inference && x.served.Reason == "" {
 		x.srv.front.CountUnrouted(code)
@@ -128,7 +125,7 @@ func (x *exchange) end(err error, inference bool) {
 // record ends the trace of the exchange.
 func (x *exchange) record(err error, code infer.Code) {
 	t := x.trace
-	t.RequestID, t.Served, t.Code = x.idText, x.served, code
+	t.RequestID, t.Served, t.Code = x.id, x.served, code
 	if err != nil {
 		t.Error = front.Printable(infer.Message(err))
 	}
@@ -155,7 +152,7 @@ func (x *exchange) beginTrace() {
 func (x *exchange) log(err error, code infer.Code) {
 	a := front.Access{
 		Protocol: "grpc", Level: zapcore.InfoLevel, Arrived: x.arrived, Received: x.received, Answered: len(x.answer),
-		RequestID: x.id, Trace: x.trace, Remote: x.remote, Served: x.served, Caller: x.caller,
+		RequestID: []byte(x.id), Trace: x.trace, Remote: x.remote, Served: x.served, Caller: x.caller,
 	}
 	a.Traceparent, _ = x.field("traceparent")
 	if code == infer.Internal || code == infer.Unavailable || code == infer.Deadline {
@@ -230,7 +227,7 @@ const idHeader = "x-request-id"
 
 // tellID lets grpc-go send the request id with the header of whatever it answers.
 func (x *exchange) tellID(ctx context.Context) {
-	_ = grpc.SetHeader(ctx, metadata.Pairs(idHeader, x.idText))
+	_ = grpc.SetHeader(ctx, metadata.Pairs(idHeader, x.id))
 }
 
 // idHeaders has headers with a request id. grpc-go has encoded them when SendHeader returns.
@@ -241,7 +238,7 @@ var idHeaders = sync.Pool{New: func() any {
 // sendID sends the header with the request id: the answer follows. SetHeader would make a copy of it, which takes three allocations.
 func (x *exchange) sendID(ctx context.Context) {
 	header := idHeaders.Get().(*metadata.MD) //nolint:forcetypeassert // nothing else is put there
-	(*header)[idHeader][0] = x.idText
+	(*header)[idHeader][0] = x.id
 	_ = grpc.SendHeader(ctx, *header)
 	idHeaders.Put(header)
 }

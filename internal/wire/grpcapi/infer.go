@@ -119,7 +119,7 @@ func (x *exchange) predict(ctx context.Context, call *oip.Call, called infer.Cal
 		return err
 	}
 	req := &call.Request
-	req.Arrived, req.RequestID, req.Handle = x.arrived, x.idText, called.Handle
+	req.Arrived, req.RequestID, req.Handle = x.arrived, x.id, called.Handle
 	if x.caller != nil {
 		req.Caller = x.caller.Name()
 	}

@@ -73,5 +73,5 @@ func (s *Server) change(ctx context.Context, load bool, repository, name string,
 			return "", err
 		}
 	}
-	return name, s.front.Control(s.base, &front.Change{Load: load, Model: name, By: by, RequestID: x.id, Triton: s.opts.Triton})
+	return name, s.front.Control(s.base, &front.Change{Load: load, Model: name, By: by, RequestID: []byte(x.id), Triton: s.opts.Triton})
 }

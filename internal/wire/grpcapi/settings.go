@@ -91,7 +91,7 @@ func (s *Server) changeSetting(ctx context.Context, settings int, change func(by
 	if err := s.front.BeginControl(); err != nil {
 		return err
 	}
-	return change(by, x.id)
+	return change(by, []byte(x.id))
 }
 
 // SystemSharedMemoryStatus implements pb.GRPCInferenceServiceServer: there is none.
