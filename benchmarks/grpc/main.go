@@ -30,7 +30,7 @@ func main() {
 	flag.IntVar(&o.rounds, "rounds", 7, "how often each side is measured")
 	flag.DurationVar(&o.duration, "d", 2*time.Second, "the time of a round")
 	flag.StringVar(&o.only, "only", "", "measure the sides whose names match this regular expression; with -load \"calls\" or \"stream\"; empty: all")
-	flag.StringVar(&o.before, "before", "", "an older build of the program, which is asked over HTTP")
+	flag.StringVar(&o.before, "before", "", "an older build of the program, which is asked too")
 	out := flag.String("out", "", "the page to write; empty: standard output")
 	echo := flag.String("echo", "", "be the server that answers a constant, at this address")
 	ready := flag.String("ready", "", "with -echo: the address that says that it is ready")

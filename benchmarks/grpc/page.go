@@ -26,6 +26,8 @@ var ratios = [...]struct{ what, of, to, target string }{
 	{"a call over gRPC with a key, to without", "gRPC, gateway, key", "gRPC, gateway", "within the noise"},
 	{"a call over gRPC with a key and limits, to without", "gRPC, gateway, key and limits", "gRPC, gateway", "within the noise"},
 	{"a call over gRPC with idle tracing, to without", "gRPC, gateway, idle tracing", "gRPC, gateway", "within the noise"},
+	{"a call over gRPC, to an older build", "gRPC, gateway", "gRPC, before", "≥ 1"},
+	{"a stream, to an older build", "gRPC stream, gateway", "gRPC stream, before", "≥ 1"},
 	{"HTTP, to an older build", "HTTP, gateway", "HTTP, before", "≥ 1"},
 }
 
@@ -55,6 +57,7 @@ most. The echo is a grpc-go server with its defaults that decodes nothing and an
 		}
 		fmt.Fprintf(&b, "| %s | %s | %s | %s |\n", r.what, spread(divided(of.rates, to.rates), "%.2f"), r.target, spread(divided(of.cpu, to.cpu), "%.2f"))
 	}
+	b.WriteString("\n[ADR 36](../../docs/adr/0036-grpc-go.md) says where the time of a call goes.\n")
 	_, err := io.WriteString(w, b.String())
 	return err
 }

@@ -27,7 +27,7 @@ import (
 // server is a process that is asked.
 type server struct {
 	process    *process.Server
-	http, grpc string // addresses; grpc is empty if only HTTP is asked
+	http, grpc string // addresses
 	tls        bool
 	key        string // of a caller; empty: requests have none
 }
@@ -37,7 +37,6 @@ type setup struct {
 	name    string // of its sides
 	program string
 	tls     bool
-	old     bool   // the program may not know gRPC
 	key     string // that its requests have
 	config  string // more of the configuration
 }
@@ -62,7 +61,7 @@ func setups(o *options) []setup {
 		list[i].program = o.program
 	}
 	if o.before != "" {
-		list = append(list, setup{name: "before", program: o.before, old: true})
+		list = append(list, setup{name: "before", program: o.before})
 	}
 	return list
 }
@@ -81,9 +80,6 @@ func (u *setup) start(ctx context.Context, dir, repository string) (*server, err
 		return nil, err
 	}
 	grpc := fmt.Sprintf(", grpc: {address: %q%s}", s.grpc, section)
-	if u.old {
-		s.grpc, grpc = "", ""
-	}
 	file := filepath.Join(folder, "sluice.yaml")
 	config := fmt.Sprintf("repository: {path: %q}\nserver: {http: {address: %q%s, read_timeout: 1h, idle_timeout: 1h}%s, access_log: {sample_every: 1000}}\nadmin: {address: %q}\n%s",
 		repository, s.http, section, grpc, admin, u.config)

@@ -60,21 +60,19 @@ func (s *server) sides(ctx context.Context, o *options, m models.Model, name str
 	add := func(how string, callers []caller) {
 		sides = append(sides, &side{name: how + ", " + name, server: s, callers: callers})
 	}
-	if s.grpc != "" {
-		request, err := proto.Marshal(message(m))
-		if err != nil {
-			return nil, err
-		}
-		conns, err := s.dial(o.conns)
-		if err != nil {
-			return nil, err
-		}
-		if s.key != "" {
-			ctx = metadata.AppendToOutgoingContext(ctx, "authorization", "Bearer "+s.key)
-		}
-		add("gRPC", singles(ctx, conns, o.flying, request))
-		add("gRPC stream", streams(ctx, conns[:1], o.flying, request))
+	request, err := proto.Marshal(message(m))
+	if err != nil {
+		return nil, err
 	}
+	conns, err := s.dial(o.conns)
+	if err != nil {
+		return nil, err
+	}
+	if s.key != "" {
+		ctx = metadata.AppendToOutgoingContext(ctx, "authorization", "Bearer "+s.key)
+	}
+	add("gRPC", singles(ctx, conns, o.flying, request))
+	add("gRPC stream", streams(ctx, conns[:1], o.flying, request))
 	if name != echoName {
 		posts, err := posts(ctx, s, o.flying, post(m, s.key))
 		if err != nil {
