@@ -34,9 +34,11 @@ const (
 // DriftStatus compares a version in a role with its reference. GET /api/v1/drift
 // answers with a list of them.
 type DriftStatus struct {
-	Model   string    `json:"model"`
-	Version int64     `json:"version"`
-	Role    string    `json:"role"` // of its variant in a route, or default
+	Model   string `json:"model"`
+	Version int64  `json:"version"`
+	Role    string `json:"role"` // of its variant in a route, or default
+	// Segment is the value of the profile's segment that the rows have; absent for all rows together.
+	Segment string    `json:"segment,omitempty"`
 	State   string    `json:"state"`
 	Since   time.Time `json:"since,omitzero"`
 	Reason  string    `json:"reason,omitempty"` // why the state is OFF
@@ -131,6 +133,7 @@ type DriftEvidence struct {
 	Model         string          `json:"model"`
 	Version       int64           `json:"version"`
 	Role          string          `json:"role"`
+	Segment       string          `json:"segment,omitempty"` // as in DriftStatus
 	From          string          `json:"from"`
 	State         string          `json:"state"`
 	ProfileDigest string          `json:"profile_digest"`

@@ -28,13 +28,19 @@ type driftSimulate struct {
 // found is the result of a simulation so far.
 type found struct {
 	rows, windows uint64 // rows that were judged, and windows that ended
-	silent        uint64 // windows with too few rows
+	silent        uint64 // windows with too few rows; these and the rows are of the whole
 	total         uint64 // rows of the file
 	timed         bool   // windows are measured in time
+	segments      bool   // rows are also judged by segment
 	changes       []string
-	state         string // after the last window
-	trouble       string // the features in which drift is detected and has not ended
+	streams       map[string]*foundStream // by segment, "" for all rows
 	first         *offline.Simulated
+}
+
+// foundStream is the state of a stream after its last window.
+type foundStream struct {
+	state   string
+	trouble string // the features in which drift is detected and has not ended
 }
 
 func newDriftSimulate() *cobra.Command {
@@ -50,6 +56,9 @@ if --time-column names the column of the times, the length --window.
 A window with too few rows is joined with the next one. The last window is judged only if it
 has ended. Columns are matched to the profile's features by name, by place ("input[3]"), or
 else by order. The file is CSV or Parquet; a name of - is standard input, for CSV.
+
+If the profile has segments, the rows of each are judged apart as well. A segment that is a
+parameter of requests is read from the column with its name.
 
 The command prints a line for each change of state. With -o json it prints the verdict on
 each window on a line of its own: began_row is the row in which the drift began. Without a
@@ -87,6 +96,7 @@ column of times, the rows have times one second apart, from 1970 on.`,
 	f.IntVar(&d.FalseAlarmWindows, "false-alarm-windows", d.FalseAlarmWindows, "at most one false alarm is expected in this many windows of a stream, for windows of rows")
 	f.DurationVar(&d.FalseAlarmEvery, "false-alarm-every", d.FalseAlarmEvery, "at most one false alarm is expected in this time, with --time-column")
 	f.IntVar(&s.options.Streams, "streams", 1, "the number of streams (a version in a role) that share the limit on false alarms")
+	f.IntVar(&d.MaxSegments, "max-segments", d.MaxSegments, "how many segments of the profile are judged apart, those with the most rows first; 0 for none")
 	f.IntVar(&d.Recover, "recover", d.Recover, "the number of consecutive windows without drift that end an alarm")
 	tableFlags(f, &s.options.TableOptions)
 	return cmd
@@ -215,7 +225,7 @@ func (s *driftSimulate) run(cmd *cobra.Command, path string) error {
 		lines := json.NewEncoder(cmd.OutOrStdout())
 		tell = func(v offline.Simulated) error { return lines.Encode(v) }
 	}
-	s.found.timed = s.options.Time != ""
+	s.found.timed, s.found.segments = s.options.Time != "", p.Segment != nil && s.options.Drift.MaxSegments > 0
 	s.found.total, err = offline.SimulateProfile(cmd.Context(), p, t.in, s.options, tell)
 	t.bar.clear()
 	if err != nil || s.out.format == formJSON {
@@ -226,27 +236,36 @@ func (s *driftSimulate) run(cmd *cobra.Command, path string) error {
 
 // add records the verdict on a window.
 func (f *found) add(v offline.Simulated) error {
-	f.rows = v.To
-	f.windows++
+	if v.Segment == "" {
+		f.rows = v.To
+		f.windows++
+	}
 	if v.Reason != "" {
-		f.silent++
+		if v.Segment == "" {
+			f.silent++
+		}
 		return nil
 	}
-	if f.state == "" {
-		f.state = stateOK
+	if f.streams == nil {
+		f.streams = map[string]*foundStream{}
+	}
+	stream := f.streams[v.Segment]
+	if stream == nil {
+		stream = &foundStream{state: stateOK}
+		f.streams[v.Segment] = stream
 	}
 	now := standing(&v.DriftVerdict)
-	if v.State != f.state || now != f.trouble {
+	if v.State != stream.state || now != stream.trouble {
 		since := "-"
 		if v.Since > 0 {
 			since = strconv.FormatUint(v.Since, 10)
 		}
-		f.changes = append(f.changes, fmt.Sprintf("%s%s → %s\t%s\t%s", f.place(&v), f.state, v.State, since, orDash(troubleText(&v.DriftVerdict, maxShown))))
+		f.changes = append(f.changes, fmt.Sprintf("%s%s → %s\t%s\t%s", f.place(&v), stream.state, v.State, since, orDash(troubleText(&v.DriftVerdict, maxShown))))
 	}
 	if f.first == nil && v.State == stateDetected {
 		f.first = &v
 	}
-	f.state, f.trouble = v.State, now
+	stream.state, stream.trouble = v.State, now
 	return nil
 }
 
@@ -255,6 +274,9 @@ func (f *found) place(v *offline.Simulated) string {
 	text := fmt.Sprintf("%d to %d\t", v.From, v.To)
 	if f.timed {
 		text += timeText(&v.Window.End) + "\t"
+	}
+	if f.segments {
+		text += orDash(oneLine(v.Segment)) + "\t"
 	}
 	return text
 }
@@ -280,6 +302,9 @@ func (s *driftSimulate) print(b *strings.Builder) {
 		if f.timed {
 			end = "WINDOW ENDED\t"
 		}
+		if f.segments {
+			end += "SEGMENT\t"
+		}
 		fmt.Fprintln(b, "ROWS\t"+end+"STATE\tBEGAN AT ROW\tFEATURES")
 		for _, line := range f.changes {
 			fmt.Fprintln(b, line)
@@ -301,6 +326,9 @@ func (s *driftSimulate) print(b *strings.Builder) {
 	switch {
 	case f.first != nil:
 		first = fmt.Sprintf("after row %d; the drift began at row %d", f.first.To, f.first.Since)
+		if f.first.Segment != "" {
+			first = fmt.Sprintf("in segment %s %s", oneLine(f.first.Segment), first)
+		}
 	case f.windows == f.silent:
 		first = "none; no window was judged"
 	}

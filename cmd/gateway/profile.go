@@ -81,6 +81,11 @@ With --time-column, the profile also has the counts of each hour of the week. A 
 each window with the hours that it covers, so that a season is not drift and hides none. The
 rows must cover two weeks; more are better, since each hour needs some hundred rows.
 
+With --segment, the profile also has the counts of the values of one column, such as a country
+or a plan: a model may be wrong for one of them while the whole looks well. A gateway then
+compares the rows of each value with its own counts. The column is an input of the model, or
+else a parameter that requests give. The values are written into the profile.
+
 With --label, the profile also says how often each score of the model came true. From that
 the gateway estimates how good later predictions are before their labels come. Use rows that
 the model was not trained on: it knows its training data too well.`,
@@ -123,6 +128,8 @@ func (c *profileCommand) flags(cmd *cobra.Command) {
 	f.StringVar(&c.options.Zone, "time-zone", "UTC", "the time zone of these hours, such as Europe/Berlin")
 	f.IntVar(&c.options.TextBytes, "text-bytes", offline.DefaultTextBytes, "how many bytes of a text are looked at, here and in requests")
 	f.BoolVar(&c.options.HideTexts, "hide-texts", false, "leave the texts of categories out of the profile, for personal data; it then has only their hashes")
+	f.StringVar(&c.options.Segment.Column, "segment", "", "the column of the segment of each row, such as a country, to count rows by its values too; it is an input of the model, or else a parameter of requests")
+	f.IntVar(&c.options.Segment.Most, "max-segments", offline.DefaultSegments, "the max number of values of the segment that have counts of their own, those with the most rows; all others are together")
 	f.StringVar(&c.binsOf, "bins-of", "", "a profile whose bins are used, so that the two can be merged; all rows are counted, not a sample")
 	tableFlags(f, &c.options.TableOptions)
 	f.Uint64Var(&c.options.Seed, "seed", 1, "the seed for sampling rows; the same file and seed give the same bins")
@@ -161,6 +168,10 @@ func (c *profileCommand) check(cmd *cobra.Command) error {
 		return usageError{"--time-zone needs --time-column"}
 	case c.options.TextBytes < 1 || c.options.TextBytes > offline.MaxTextBytes:
 		return usageError{fmt.Sprintf("--text-bytes %d: expected 1 to %d", c.options.TextBytes, offline.MaxTextBytes)}
+	case c.options.Segment.Most < 1 || c.options.Segment.Most > offline.MaxSegments:
+		return usageError{fmt.Sprintf("--max-segments %d: expected 1 to %d", c.options.Segment.Most, offline.MaxSegments)}
+	case c.options.Segment.Column == "" && cmd.Flags().Changed("max-segments"):
+		return usageError{"--max-segments needs --segment"}
 	case c.options.NeedOutputs && !named:
 		return usageError{"--outputs-from-model needs --model or --model-file"}
 	}

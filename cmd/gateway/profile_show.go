@@ -80,6 +80,9 @@ func printProfile(b *strings.Builder, p *offline.Profile, digest string) {
 			len(f.Reference.Bins), strings.Join(numbers, "\t"), rowShare(f.Read.Absent(), p.Rows), rowShare(f.Read.PosInf+f.Read.NegInf, p.Rows),
 			orDash(oneLine(f.Summary())))
 	}
+	if segments := offline.SegmentsOf(p); segments != "" {
+		fmt.Fprintf(b, "\n%s\n", oneLine(segments))
+	}
 }
 
 // printLabelled prints the classes of the rows with labels, if there are some.

@@ -39,6 +39,7 @@ type Builder struct {
 	counted  *counted    // nil: the bins come from the sample
 	vectors  []*vectorColumns
 	week     builderWeek
+	segments builderSegments
 }
 
 // builderColumn is the place of a column in a row of the sample: one part for a number, several for a
@@ -120,6 +121,7 @@ func (b *Builder) Add(values []float64, missing []bool) { b.AddRow(values, nil, 
 // missing too. texts may be nil if there is no column of texts.
 func (b *Builder) AddRow(values []float64, texts []string, missing []bool) {
 	b.rows++
+	b.segments.row(b, values, texts, missing)
 	if b.counted != nil {
 		b.counted.addRow(b, values, texts, missing)
 		return
@@ -168,6 +170,7 @@ func (b *Builder) place() (row []float64, full bool) {
 		size := min(blockRows, b.capacity-at)
 		b.blocks = append(b.blocks, make([]float64, size*uint64(len(b.moments))))
 	}
+	b.segments.sampled(at)
 	return b.row(at), full
 }
 
@@ -251,6 +254,7 @@ func (b *Builder) Profile(meta Meta) *Profile {
 		if slices.ContainsFunc(p.Features, func(f Feature) bool { return f.OfText() }) {
 			p.TextBytes = b.o.TextBytes
 		}
+		b.segments.describe(b, p)
 		return p
 	}
 	parts := make([]int, 0, len(b.features)) // of a row, by feature of numbers
@@ -273,6 +277,7 @@ func (b *Builder) Profile(meta Meta) *Profile {
 		p.Vectors = append(p.Vectors, v.vector())
 	}
 	p.Pairs = pairsOf(p.Features, parts, b.sampled, b.row)
+	b.segments.describe(b, p)
 	return p
 }
 

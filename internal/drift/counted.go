@@ -77,10 +77,10 @@ func (f *Feature) likeIn(of *Profile) ([]Feature, error) {
 }
 
 // Err returns the error that makes the rows so far no profile: a category of the profile with the bins has
-// more different values than a category may have. It is Invalid.
+// more different values than a category may have or, after Profile, no segment has enough rows. It is Invalid.
 func (b *Builder) Err() error {
-	if b.counted == nil {
-		return nil
+	if b.counted == nil || b.counted.failed == nil {
+		return b.segments.failed
 	}
 	return b.counted.failed
 }

@@ -38,6 +38,7 @@ func (p *Profile) For(version int64) *Profile {
 		}
 	}
 	inputs.Pairs = p.Pairs.only(func(i int) int { return places[i] })
+	inputs.Segments = p.segmentsOnly(func(i int) bool { return places[i] >= 0 })
 	return &inputs
 }
 

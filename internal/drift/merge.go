@@ -46,6 +46,9 @@ func Merge(a, b *Profile) (*Profile, error) {
 		}
 		m.Vectors = append(m.Vectors, v)
 	}
+	if err := m.mergeSegments(a, b); err != nil {
+		return nil, err
+	}
 	return &m, m.check()
 }
 
@@ -68,7 +71,7 @@ func mergeable(a, b *Profile) error {
 	case a.Rows > maxRows-b.Rows:
 		return infer.Errorf(infer.Invalid, "the profiles have more than 2^53 rows")
 	}
-	return nil
+	return sameSegments(a, b)
 }
 
 // merged returns a feature with the rows of another one.

@@ -18,6 +18,13 @@ import (
 type Stream struct {
 	Version infer.Version
 	Role    string
+	Segment string // the value of the rows' segment; "" for all rows
+}
+
+// Whole returns the stream of all rows.
+func (s Stream) Whole() Stream {
+	s.Segment = ""
+	return s
 }
 
 // Watch configures how a stream is watched.
@@ -26,6 +33,8 @@ type Watch struct {
 	Detector Resumable // the monitor owns it from now on
 	Windows  Windowing // with the detector's MinRows
 	Past     *Past     // of an earlier watch of the stream, if there was one
+	// Of is the tap of the whole, if the stream is a segment. The profile of Tap is then Profile.Of. Only Of offers rows.
+	Of *Tap
 }
 
 // Past is the state of a watch for the next watch of the same stream.
@@ -127,6 +136,9 @@ func (m *Monitor) Start(s Stream, w Watch) *Tap {
 		x.goOn(w.Past)
 	}
 	x.watch.Past = nil
+	if w.Of != nil {
+		w.Of.Divide(s.Segment, x.tap)
+	}
 	m.mu.Lock()
 	old := m.streams[s]
 	m.streams[s] = x
@@ -162,6 +174,9 @@ func (m *Monitor) Stop(s Stream) *Past {
 		return nil
 	}
 	x.stop()
+	if x.watch.Of != nil {
+		x.watch.Of.Divide(s.Segment, nil)
+	}
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	dropped := x.tap.take()
@@ -198,7 +213,8 @@ func (m *Monitor) Status() []Status {
 	}
 	slices.SortFunc(list, func(a, b Status) int {
 		return cmp.Or(cmp.Compare(a.Stream.Version.Model, b.Stream.Version.Model),
-			cmp.Compare(a.Stream.Version.Number, b.Stream.Version.Number), cmp.Compare(a.Stream.Role, b.Stream.Role))
+			cmp.Compare(a.Stream.Version.Number, b.Stream.Version.Number), cmp.Compare(a.Stream.Role, b.Stream.Role),
+			cmp.Compare(a.Stream.Segment, b.Stream.Segment))
 	})
 	return list
 }
@@ -231,6 +247,9 @@ func (m *Monitor) take(now time.Time) []*stream {
 	m.mu.Lock()
 	list := slices.Collect(maps.Values(m.streams))
 	m.mu.Unlock()
+	slices.SortStableFunc(list, func(a, b *stream) int { // a segment gets rows when the whole takes them
+		return cmp.Compare(min(1, len(a.status.Stream.Segment)), min(1, len(b.status.Stream.Segment)))
+	})
 	for _, x := range list {
 		x.mu.Lock()
 		if !x.started {

@@ -42,7 +42,11 @@ type Profile struct {
 	// Week says that the features have counts by the hour of the week; nil if these are not known.
 	Week *Week `json:"week,omitempty"`
 	// Vectors are the tensors that are watched as a whole.
-	Vectors  []Vector  `json:"vectors,omitempty"`
+	Vectors []Vector `json:"vectors,omitempty"`
+	// Segment says which part of a request is the segment of its rows, and Segments has their counts; nil if there are none.
+	Segment  *SegmentKey `json:"segment,omitempty"`
+	Segments []Segment   `json:"segments,omitempty"`
+
 	Features []Feature `json:"features"`
 }
 

@@ -166,7 +166,10 @@ func (p *Profile) check() error {
 			return infer.Errorf(infer.Invalid, "the profile's pairs: %v", err)
 		}
 	}
-	return p.checkWeek()
+	if err := p.checkWeek(); err != nil {
+		return err
+	}
+	return p.checkSegments()
 }
 
 // checkPairs checks the pairs after the features.

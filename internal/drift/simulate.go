@@ -37,74 +37,112 @@ type SimulateOptions struct {
 // rows, or a window of rows that is not full, is not judged.
 func Simulate(p *Profile, d Detector, rows iter.Seq[Row], o SimulateOptions) iter.Seq[Verdict] {
 	o.Windows.check()
-	unknown := o.Unknown
-	if unknown == nil {
-		unknown = make([]bool, len(p.Features))
-	}
-	round := make([]func(float64) float64, len(p.Features))
-	for i := range round {
-		round[i] = rounding(p.Features[i].Datatype)
-	}
-	hours := p.mustClock()
 	return func(yield func(Verdict) bool) {
-		var pairs *pairing
-		if o.Pairs {
-			pairs = newPairing(p)
-		}
-		begin := func(at time.Time) Window {
-			w := p.NewWindow(at)
-			if pairs != nil {
-				w.Pairs = newPairCounts(p.numPairs())
-			}
-			return w
-		}
-		w, started := begin(o.Start), !o.Start.IsZero()
-		var split Splitter
-		if started {
-			o.Windows.begin(&w, o.Start)
-		}
-		watcher, _ := d.(interface{ Watch(w *Window) []Break })
-		broken := func(now time.Time) bool {
-			if watcher != nil {
-				w.Breaks = watcher.Watch(&w)
-			}
-			if len(w.Breaks) > 0 {
-				w.End = now.UTC()
-			}
-			return len(w.Breaks) > 0
-		}
-		// ends judges windows until one has not ended at now. It returns false if the caller stops.
-		ends := func(now time.Time) bool {
-			for o.Windows.ended(&w, now) || broken(now) {
-				if !yield(d.Judge(w)) {
-					return false
-				}
-				before := w
-				split.Begin(w.Rows)
-				w = begin(before.End)
-				o.Windows.begin(&w, before.End)
-				o.Windows.goOn(&w, &before)
-			}
-			return true
-		}
+		s := NewSimulation(p, d, o)
 		for row := range rows {
-			if !started {
-				o.Windows.begin(&w, row.At)
-				started = true
-			}
-			if o.Windows.Rows == 0 && !ends(row.At) {
-				return
-			}
-			w.addRow(p, round, unknown, &row, split.Next(row.User), pairs)
-			hours.count(&w, row.At, 1)
-			if o.Windows.Rows > 0 && !ends(row.At) {
+			if !s.Add(&row, yield) {
 				return
 			}
 		}
-		if o.Windows.Rows == 0 && w.Rows > 0 && w.Rows >= o.Windows.MinRows {
-			yield(d.Judge(w))
-		}
+		s.End(yield)
 	}
+}
+
+// Simulation is a Simulate that gets its rows one by one, so that several can run beside each other. Each function tell gets the verdicts on
+// the windows that end, and returns false to stop, which the methods return.
+type Simulation struct {
+	profile  *Profile
+	detector Detector
+	o        SimulateOptions
+	unknown  []bool
+	round    []func(float64) float64
+	pairs    *pairing
+	watcher  interface{ Watch(w *Window) []Break } // nil: breaks do not end windows
+
+	window  Window
+	split   Splitter
+	started bool
+	hours   clock
+}
+
+// NewSimulation returns a simulation without rows.
+func NewSimulation(p *Profile, d Detector, o SimulateOptions) *Simulation {
+	o.Windows.check()
+	s := &Simulation{profile: p, detector: d, o: o, unknown: o.Unknown, hours: p.mustClock(), round: make([]func(float64) float64, len(p.Features))}
+	if s.unknown == nil {
+		s.unknown = make([]bool, len(p.Features))
+	}
+	for i := range s.round {
+		s.round[i] = rounding(p.Features[i].Datatype)
+	}
+	if o.Pairs {
+		s.pairs = newPairing(p)
+	}
+	s.watcher, _ = d.(interface{ Watch(w *Window) []Break })
+	s.window = s.begin(o.Start)
+	if s.started = !o.Start.IsZero(); s.started {
+		o.Windows.begin(&s.window, o.Start)
+	}
+	return s
+}
+
+func (s *Simulation) begin(at time.Time) Window {
+	w := s.profile.NewWindow(at)
+	if s.pairs != nil {
+		w.Pairs = newPairCounts(s.profile.numPairs())
+	}
+	return w
+}
+
+// Add adds the next row.
+func (s *Simulation) Add(row *Row, tell func(Verdict) bool) bool {
+	if !s.started {
+		s.o.Windows.begin(&s.window, row.At)
+		s.started = true
+	}
+	if s.o.Windows.Rows == 0 && !s.Pass(row.At, tell) {
+		return false
+	}
+	s.window.addRow(s.profile, s.round, s.unknown, row, s.split.Next(row.User), s.pairs)
+	s.hours.count(&s.window, row.At, 1)
+	return s.o.Windows.Rows == 0 || s.Pass(row.At, tell)
+}
+
+// Pass judges the windows that have ended at a time.
+func (s *Simulation) Pass(now time.Time, tell func(Verdict) bool) bool {
+	if !s.started {
+		return true
+	}
+	for s.o.Windows.ended(&s.window, now) || s.broken(now) {
+		if !tell(s.detector.Judge(s.window)) {
+			return false
+		}
+		before := s.window
+		s.split.Begin(s.window.Rows)
+		s.window = s.begin(before.End)
+		s.o.Windows.begin(&s.window, before.End)
+		s.o.Windows.goOn(&s.window, &before)
+	}
+	return true
+}
+
+func (s *Simulation) broken(now time.Time) bool {
+	if s.watcher != nil {
+		s.window.Breaks = s.watcher.Watch(&s.window)
+	}
+	if len(s.window.Breaks) > 0 {
+		s.window.End = now.UTC()
+	}
+	return len(s.window.Breaks) > 0
+}
+
+// End judges a last window of time with enough rows.
+func (s *Simulation) End(tell func(Verdict) bool) bool {
+	w := &s.window
+	if s.o.Windows.Rows == 0 && w.Rows > 0 && w.Rows >= s.o.Windows.MinRows {
+		return tell(s.detector.Judge(*w))
+	}
+	return true
 }
 
 // NewWindow returns an empty window that starts and, so far, ends at start.

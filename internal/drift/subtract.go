@@ -62,6 +62,9 @@ func Subtract(whole, part *Profile) (*Subtracted, error) {
 		}
 		rest.Vectors = append(rest.Vectors, v)
 	}
+	if err := rest.subtractSegments(whole, part); err != nil {
+		return nil, err
+	}
 	return s, rest.check()
 }
 

@@ -35,6 +35,7 @@ type Tap struct {
 	inputs, outputs []cut // by the tensor's index in the model
 	texts, vectors  bool  // one of them has texts, or is a vector
 	scratch         sync.Pool
+	division        *division // nil without segments
 
 	mu      sync.Mutex // guards the next fields
 	waiting []byte     // records, see put
@@ -100,6 +101,7 @@ func NewTap(o TapOptions) *Tap {
 		}
 	}
 	t.addVectors()
+	t.division = newDivision(o.Profile, o.Model)
 	t.scratch.New = func() any { return &scratch{cursors: make([]cursor, len(t.inputs)+len(t.outputs))} }
 	return t
 }
@@ -190,7 +192,15 @@ func (t *Tap) size(req *infer.Request, resp *infer.Response, take int) int {
 	for i := range resp.Outputs {
 		row += t.outputs[resp.Outputs[i].Index].width
 	}
-	return headBytes + len(t.inputs) + len(t.outputs) + take*row
+	return t.head() + len(t.inputs) + len(t.outputs) + take*row
+}
+
+// head returns the size of the start of a record.
+func (t *Tap) head() int {
+	if t.division.byParameter() {
+		return headBytes + segmentBytes
+	}
+	return headBytes
 }
 
 // fitting returns how many rows of a request have room.
@@ -233,7 +243,7 @@ func (c *cut) count(x *infer.Tensor, n int, agree bool) (int, bool) {
 }
 
 // put appends a record: the number of rows, a hash of the sticky key (0 for none), which stands for
-// a user, a mark for each tensor, and then row by row the cuts of the given tensors. cursors are those of
+// a user, the segment if it is a parameter, a mark for each tensor, and then row by row the cuts of the given tensors. cursors are those of
 // the tensors of texts. A record that is longer than the max is not complete.
 func (t *Tap) put(dst []byte, cursors []cursor, req *infer.Request, resp *infer.Response, n, take int) []byte {
 	dst = binary.LittleEndian.AppendUint32(dst, uint32(take)) //nolint:gosec // at most MaxRows
@@ -242,6 +252,9 @@ func (t *Tap) put(dst []byte, cursors []cursor, req *infer.Request, resp *infer.
 		user = max(1, xxh3.HashString(req.StickyKey))
 	}
 	dst = binary.LittleEndian.AppendUint64(dst, user)
+	if t.division.byParameter() {
+		dst = binary.LittleEndian.AppendUint32(dst, uint32(t.division.of(req.DriftSegment))) //nolint:gosec // -1 is read back
+	}
 	marks := len(dst)
 	for range t.inputs {
 		dst = append(dst, absent)
@@ -309,14 +322,23 @@ func (c *cut) append(dst []byte, cursors []cursor, at int, x *infer.Tensor, row,
 // take makes the waiting rows the next ones to count, if all taken rows have been counted. It
 // returns the number of rows dropped since the last call.
 func (t *Tap) take() (dropped uint64) {
+	dropped, more := t.swap()
+	if more && t.division != nil {
+		t.divide(t.taken)
+	}
+	return dropped
+}
+
+// swap is take without segments. more reports whether waiting rows were taken.
+func (t *Tap) swap() (dropped uint64, more bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	dropped, t.dropped = t.dropped, 0
-	if len(t.rest) == 0 {
+	if more = len(t.rest) == 0; more {
 		t.taken, t.waiting = t.waiting, t.taken[:0]
 		t.rest = t.taken
 	}
-	return dropped
+	return dropped, more
 }
 
 // count adds up to limit taken rows to the counts of a window, and returns their number.
@@ -325,8 +347,9 @@ func (t *Tap) count(w *Window, split *Splitter, limit uint64) (rows uint64) {
 		if t.rows == 0 {
 			t.rows = binary.LittleEndian.Uint32(t.rest)
 			t.user = binary.LittleEndian.Uint64(t.rest[4:])
-			t.marks = t.rest[headBytes : headBytes+len(t.inputs)+len(t.outputs)]
-			t.rest = t.rest[headBytes+len(t.marks):]
+			head := t.head()
+			t.marks = t.rest[head : head+len(t.inputs)+len(t.outputs)]
+			t.rest = t.rest[head+len(t.marks):]
 		}
 		t.rest = t.addRow(w, split.Next(t.user), t.rest)
 		if t.user != 0 {

@@ -64,7 +64,9 @@ type Request struct {
 	RequestID string // X-Request-Id; copies for shadows are chosen by its hash
 	StickyKey string // keeps its caller on a version
 	Segment   string // the part of the traffic for which the quality of predictions is measured apart
-	Override  string // the version that a header asks for; the front has checked that its caller may
+	// DriftSegment is the value of Called.DriftParameter, empty for none.
+	DriftSegment string
+	Override     string // the version that a header asks for; the front has checked that its caller may
 
 	// Captured traffic has these besides.
 	Caller     string // who sent the request; empty if the front does not know
@@ -103,6 +105,8 @@ type Called struct {
 	StickyHeader, StickyParameter string
 	// SegmentParameter names the parameter that is the request's segment; empty for none.
 	SegmentParameter string
+	// DriftParameter names the parameter that is Request.DriftSegment; empty for none.
+	DriftParameter string
 	// KeepParameters asks the front to set Request.Parameters.
 	KeepParameters bool
 	// Handle is for Request.Handle.

@@ -65,6 +65,7 @@ type ProfileOptions struct {
 	// categories out of the profile.
 	TextBytes int
 	HideTexts bool
+	Segment   SegmentOptions
 	// Bins is a profile whose bins are used, so that the two can be merged; nil: bins of its own.
 	Bins *Profile
 
@@ -79,6 +80,7 @@ type ColumnUse = drift.ColumnUse
 
 // MakeProfile reads a CSV file to its end, once, and makes a profile of it.
 func MakeProfile(ctx context.Context, in io.Reader, o ProfileOptions) (*Profile, error) {
+	o.leaveSegment()
 	table, uses, err := openTable(in, o)
 	if err != nil {
 		return nil, err
@@ -94,9 +96,6 @@ func MakeProfile(ctx context.Context, in io.Reader, o ProfileOptions) (*Profile,
 		for i := range features[columns:] {
 			uses = append(uses, ColumnUse{Feature: &features[columns+i], How: "computed by the model"})
 		}
-	}
-	if o.Mapped != nil {
-		o.Mapped(uses)
 	}
 	known, err := o.performanceOf(table, features)
 	if err != nil {
@@ -114,6 +113,12 @@ func MakeProfile(ctx context.Context, in io.Reader, o ProfileOptions) (*Profile,
 	if sink.times, err = o.hoursOf(table, b); err != nil {
 		return nil, err
 	}
+	if sink.segment, err = o.bySegment(b, table, uses); err != nil {
+		return nil, err
+	}
+	if o.Mapped != nil {
+		o.Mapped(uses)
+	}
 	if err := addRows(ctx, table, &sink, x, integerColumnsOf(features[:columns]), &o.TableOptions); err != nil {
 		return nil, err
 	}
@@ -130,6 +135,12 @@ func MakeProfile(ctx context.Context, in io.Reader, o ProfileOptions) (*Profile,
 	p := b.Profile(meta)
 	if o.Time != "" && p.Week == nil {
 		o.note(fmt.Sprintf("the rows cover %v; the profile has no hours of the week, since they need two weeks", b.Covered().Round(time.Second)))
+	}
+	if err := b.Err(); err != nil {
+		return nil, err
+	}
+	if p.Segment != nil {
+		o.note(SegmentsOf(p))
 	}
 	if known != nil {
 		if known.without > 0 {
@@ -158,9 +169,15 @@ type rowSink struct {
 	known   *performance // nil without labels
 	times   *times       // nil without times
 	waiting []time.Time  // of rows that were read and not added yet
+
+	segment  *tabular.Kept // the parameter that is the segment; nil: none
+	segments []string      // of rows that were read and not added yet
 }
 
 func (s *rowSink) read() error {
+	if s.segment != nil {
+		s.segments = append(s.segments, s.segment.Text())
+	}
 	if s.times != nil {
 		at, err := s.times.read()
 		if err != nil {
@@ -178,6 +195,10 @@ func (s *rowSink) add(values []float64, texts []string, missing []bool) {
 	if s.times != nil {
 		s.builder.At(s.waiting[0])
 		s.waiting = s.waiting[1:]
+	}
+	if s.segment != nil {
+		s.builder.InSegment(s.segments[0])
+		s.segments = s.segments[1:]
 	}
 	s.builder.AddRow(values, texts, missing)
 	if s.known != nil {

@@ -31,15 +31,16 @@ type SimulationOptions struct {
 	Time string
 }
 
-// Simulated is the verdict on a range of rows of a table, counted from 1.
+// Simulated is the verdict on a range of rows of a table, counted from 1, or on the rows of a segment in that range.
 type Simulated struct {
-	From  uint64 `json:"from_row"`
-	To    uint64 `json:"to_row"`
-	Since uint64 `json:"began_row,omitempty"` // the first row of the window in which the current drift began
+	Segment string `json:"segment,omitempty"` // of the rows; empty for all rows
+	From    uint64 `json:"from_row"`
+	To      uint64 `json:"to_row"`
+	Since   uint64 `json:"began_row,omitempty"` // the first row of the window in which the current drift began
 	api.DriftVerdict
 }
 
-// SimulateProfile judges the rows of a CSV file like a gateway that gets them one after the other.
+// SimulateProfile judges the rows of a CSV file like a gateway that gets them one after the other, and those of each segment of the profile.
 // It calls tell with each window that ends, and returns the number of rows. A last window that has
 // not ended is not reported.
 func SimulateProfile(ctx context.Context, p *Profile, in io.Reader, o SimulationOptions, tell func(Simulated) error) (rows uint64, err error) {
@@ -53,10 +54,6 @@ func SimulateProfile(ctx context.Context, p *Profile, in io.Reader, o Simulation
 	if err != nil {
 		return 0, err
 	}
-	detector, err := drift.NewDetector(p, driftwatch.DetectorOptions(&o.Drift, o.Streams))
-	if err != nil {
-		return 0, err
-	}
 	source, err := newTimedRows(table, p, at, &o)
 	if err != nil {
 		return 0, err
@@ -65,26 +62,22 @@ func SimulateProfile(ctx context.Context, p *Profile, in io.Reader, o Simulation
 	if o.Time == "" {
 		windows.Start = time.Unix(0, 0).UTC()
 	}
-	first := map[time.Time]uint64{} // rows by the start of their window
-	from := uint64(0)
-	for v := range drift.Simulate(p, detector, source.all(ctx), windows) {
-		if source.failed != nil { // the last window is not valid
-			break
-		}
-		s := Simulated{From: from + 1, To: from + v.Rows, DriftVerdict: v}
-		first[v.Window.Start] = s.From
-		if v.Began != nil {
-			s.Since = first[*v.Began]
-		}
-		if err := tell(s); err != nil {
-			return source.rows, err
-		}
-		from = s.To
+	run, err := newSimulation(p, source, &o, windows, tell)
+	if err != nil {
+		return 0, err
 	}
-	if source.failed == nil && source.rows == 0 {
+	for row := range source.all(ctx) {
+		if !run.add(&row) {
+			return source.rows, run.failed
+		}
+	}
+	switch {
+	case source.failed != nil: // the last windows are not valid
+		return source.rows, source.failed
+	case source.rows == 0:
 		return 0, errNoRows()
 	}
-	return source.rows, source.failed
+	return source.rows, run.end()
 }
 
 // tableOf opens a table for the features of a profile, and returns the features of each value in a
@@ -95,7 +88,7 @@ func tableOf(p *Profile, in io.Reader, o *SimulationOptions) (*tabular.Reader, [
 		return nil, nil, err
 	}
 	numbers, err := table.Numbers(func(name string) bool {
-		return name == o.Time || textual(table, name) && !p.Names(name)
+		return name == o.Time || p.Segment != nil && name == p.Segment.Parameter || textual(table, name) && !p.Names(name)
 	})
 	if err != nil {
 		return nil, nil, err
@@ -209,6 +202,11 @@ func ReplayDrift(p *Profile, e *api.DriftEvidence) (*Replayed, error) {
 	}{{"window", e.Window, &window}, {"state before", e.Before, &before}, {"state after", e.After, &after}} {
 		if err := json.Unmarshal(part.text, part.into); err != nil {
 			return nil, &infer.Error{Code: infer.Invalid, Msg: "the event's " + part.name + " cannot be read", Err: err}
+		}
+	}
+	if e.Segment != "" {
+		if p = p.Of(e.Segment); p == nil {
+			return nil, infer.Errorf(infer.Invalid, "the profile has no segment '%.60s'", e.Segment)
 		}
 	}
 	p = p.For(e.Version)

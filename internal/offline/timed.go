@@ -23,6 +23,7 @@ type timedRows struct {
 	options  *SimulationOptions
 	row      drift.Row // of all features
 	times    *times    // nil without a column of times
+	key      rowKey
 
 	rows   uint64 // so far
 	last   time.Time
@@ -38,7 +39,10 @@ func newTimedRows(table *tabular.Reader, p *Profile, at [][]int, o *SimulationOp
 	}
 	r.integers = integerColumnsOf(features)
 	var err error
-	r.times, err = timesOf(table, o.Time)
+	if r.times, err = timesOf(table, o.Time); err != nil {
+		return nil, err
+	}
+	r.key, err = keyOf(table, p, o)
 	return r, err
 }
 
