@@ -53,13 +53,14 @@ type Signal struct {
 // SignalData asks for retraining or reports bad data. A report of bad data does not ask
 // for retraining. SignalData never changes, and is the data of the CloudEvent.
 type SignalData struct {
-	// ID is a hash of type, model, version, cause and began. The same problem has the same
+	// ID is a hash of type, model, version, cause and began, and of the segment if there is one. The same problem has the same
 	// id, however often and by whichever gateway it is detected.
 	ID      string `json:"id"`
 	Type    string `json:"type"`
 	Model   string `json:"model"`
 	Version int64  `json:"version"`
 	Role    string `json:"role,omitempty"`          // of the version, when the problem was detected
+	Segment string `json:"segment,omitempty"`       // of the rows that show the problem; absent for all rows
 	Cause   string `json:"cause"`                   // drift, performance, manual or schedule; for a report of bad data, its first feature and statistic
 	Asked   string `json:"asked_because,omitempty"` // the reason of a person who asked for retraining
 	// Window is the window of the verdict.
@@ -130,7 +131,7 @@ func (s *Signal) Lists(feature string) bool {
 		}
 	}
 	for i := range s.Also {
-		if a := &s.Also[i]; a.Cause == s.Cause && a.Version == s.Version && slices.Contains(a.Features, feature) {
+		if a := &s.Also[i]; a.Cause == s.Cause && a.Version == s.Version && a.Segment == s.Segment && slices.Contains(a.Features, feature) {
 			return true
 		}
 	}
@@ -145,6 +146,7 @@ type SignalAlso struct {
 	Cause    string    `json:"cause"`
 	Version  int64     `json:"version"`
 	Role     string    `json:"role,omitempty"`
+	Segment  string    `json:"segment,omitempty"`
 	Began    time.Time `json:"began"`
 	At       time.Time `json:"at"`       // when it was held back first
 	Features []string  `json:"features"` // the first ones that were detected

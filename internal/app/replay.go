@@ -74,6 +74,7 @@ func decodeInference(call *oip.Call, body []byte, in *admin.Inference, called in
 	limits := tensorLimits(&s.Limits)
 	call.Memory, call.Model, call.Version = memory, in.Model, in.Version
 	call.StickyParameter, call.SegmentParameter, call.KeepParameters = called.StickyParameter, called.SegmentParameter, called.KeepParameters
+	call.DriftParameter = called.DriftParameter
 	call.Grow = growing(memory, int(s.Limits.MaxResponse))
 	if in.JSONLength == 0 {
 		return call.DecodeRaw(body, called.Model, &limits)

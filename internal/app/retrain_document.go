@@ -8,7 +8,6 @@ import (
 	"encoding/binary"
 	"encoding/hex"
 	"encoding/json"
-	"fmt"
 	"io"
 	"net/url"
 	"slices"
@@ -17,6 +16,8 @@ import (
 
 	"sluice.io/sluice/api"
 	"sluice.io/sluice/internal/config"
+	"sluice.io/sluice/internal/drift"
+	"sluice.io/sluice/internal/driftwatch"
 	"sluice.io/sluice/internal/infer"
 	"sluice.io/sluice/internal/journal"
 )
@@ -149,7 +150,7 @@ func (a *App) windowFor(doc *api.TrainingRequest, one string, parts map[string][
 	s := &doc.Signal
 	const most = 1000
 	events, err := a.journal.Read(0, most, journal.Filter{
-		Types: []string{api.EventDriftState}, Subjects: []string{fmt.Sprintf("drift/%s/%d/%s", s.Model, s.Version, s.Role)}, Since: s.Began,
+		Types: []string{api.EventDriftState}, Subjects: []string{driftwatch.Subject(drift.Stream{Version: infer.Version{Model: s.Model, Number: s.Version}, Role: s.Role, Segment: s.Segment})}, Since: s.Began,
 	})
 	if err != nil {
 		return nil, err

@@ -14,6 +14,7 @@ type learned struct {
 	Model   string         `json:"model"`
 	Version int64          `json:"version"`
 	Role    string         `json:"role"`
+	Segment string         `json:"segment,omitempty"`
 	Digest  string         `json:"digest"` // of the reference
 	At      time.Time      `json:"at"`     // the end of the last window
 	What    *drift.Learned `json:"learned"`
@@ -33,7 +34,7 @@ func (w *Watcher) learn(c *drift.Closed, digest string) {
 		return
 	}
 	v := c.Stream.Version
-	now := &learned{Model: v.Model, Version: v.Number, Role: c.Stream.Role, Digest: digest, At: c.Window.End, What: what}
+	now := &learned{Model: v.Model, Version: v.Number, Role: c.Stream.Role, Segment: c.Stream.Segment, Digest: digest, At: c.Window.End, What: what}
 	w.mu.Lock()
 	if old := w.learned[c.Stream]; old != nil {
 		now.stored = old.stored
@@ -113,7 +114,7 @@ func (w *Watcher) recall(s drift.Stream, next *watch, state *drift.Snapshot, at 
 	}
 }
 
-// parent returns what the stream from which another one inherits has learned, nil if there is none: the same
+// parent returns what the stream from which another one inherits has learned, nil if there is none. It is of the same segment: the same
 // version in another role, else a version that is or was stable, and the one that was judged last. w.mu is locked.
 func (w *Watcher) parent(s drift.Stream) (best *learned) {
 	rank := func(l *learned) int {
@@ -127,7 +128,7 @@ func (w *Watcher) parent(s drift.Stream) (best *learned) {
 		}
 	}
 	for other, l := range w.learned {
-		if other == s || l.Model != s.Version.Model {
+		if other == s || l.Model != s.Version.Model || l.Segment != s.Segment {
 			continue
 		}
 		if best == nil || rank(l) > rank(best) || rank(l) == rank(best) && later(l, best) {

@@ -35,7 +35,7 @@ func (f *Fold) Apply(e api.Event) error {
 	if err := json.Unmarshal(e.After, &d); err != nil {
 		return fmt.Errorf("event %d: %w", e.Seq, err)
 	}
-	s := drift.Stream{Version: infer.Version{Model: d.Model, Number: d.Version}, Role: d.Role}
+	s := drift.Stream{Version: infer.Version{Model: d.Model, Number: d.Version}, Role: d.Role, Segment: d.Segment}
 	next := f.streams[s]
 	if next == nil || next.digest != d.ProfileDigest {
 		next = &folded{told: told{digest: d.ProfileDigest}}
@@ -63,6 +63,7 @@ type savedStream struct {
 	Model    string                    `json:"model"`
 	Version  int64                     `json:"version"`
 	Role     string                    `json:"role"`
+	Segment  string                    `json:"segment,omitempty"`
 	Digest   string                    `json:"digest"`
 	State    json.RawMessage           `json:"state"`
 	Status   string                    `json:"status"`
@@ -82,7 +83,7 @@ func (f *Fold) Snapshot() ([]byte, error) {
 	saved := make([]savedStream, 0, len(f.streams))
 	for s, x := range f.streams {
 		next := savedStream{
-			Model: s.Version.Model, Version: s.Version.Number, Role: s.Role,
+			Model: s.Version.Model, Version: s.Version.Number, Role: s.Role, Segment: s.Segment,
 			Digest: x.digest, State: x.state, Status: x.status, Verdict: x.verdict, Recorded: x.recorded, Drifting: x.drifting,
 			Violated: make(map[string]savedViolation, len(x.violated)),
 		}
@@ -115,7 +116,7 @@ func (f *Fold) Restore(state []byte) error {
 		for name, v := range s.Violated {
 			x.violated[presentName(name)] = violation{v.Cause, v.Began}
 		}
-		streams[drift.Stream{Version: infer.Version{Model: s.Model, Number: s.Version}, Role: s.Role}] = x
+		streams[drift.Stream{Version: infer.Version{Model: s.Model, Number: s.Version}, Role: s.Role, Segment: s.Segment}] = x
 	}
 	f.streams = streams
 	return nil

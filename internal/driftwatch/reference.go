@@ -90,6 +90,22 @@ func fileError(err error) error {
 	return &infer.Error{Code: infer.Invalid, Msg: why, Err: err}
 }
 
+// Segments returns the segments that are streams of their own, at most so many named ones.
+func (r *Reference) Segments(most int) []string {
+	if r == nil || r.err != nil {
+		return nil
+	}
+	return r.profile.SegmentsUpTo(most)
+}
+
+// SegmentParameter returns the parameter of requests that is their segment, "" for none.
+func (r *Reference) SegmentParameter() string {
+	if r == nil || r.err != nil || r.profile.Segment == nil {
+		return ""
+	}
+	return r.profile.Segment.Parameter
+}
+
 // Err returns the error that prevents comparisons with the reference, nil if there is none.
 func (r *Reference) Err() error { return r.err }
 

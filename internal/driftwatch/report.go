@@ -20,7 +20,7 @@ func (w *Watcher) Report(model string) []api.DriftReport {
 		if status.Model != model {
 			continue
 		}
-		s := drift.Stream{Version: infer.Version{Model: model, Number: status.Version}, Role: status.Role}
+		s := drift.Stream{Version: infer.Version{Model: model, Number: status.Version}, Role: status.Role, Segment: status.Segment}
 		w.mu.Lock()
 		profile := w.watches[s].profile
 		w.mu.Unlock()

@@ -40,7 +40,7 @@ const (
 
 // stream returns the stream that has learned it.
 func (l *learned) stream() drift.Stream {
-	return drift.Stream{Version: infer.Version{Model: l.Model, Number: l.Version}, Role: l.Role}
+	return drift.Stream{Version: infer.Version{Model: l.Model, Number: l.Version}, Role: l.Role, Segment: l.Segment}
 }
 
 // openShelf opens a folder, which is made if it does not exist, and reads its files. A file that cannot be
@@ -92,7 +92,11 @@ func readLearned(path string) (*learned, error) {
 }
 
 func (s *shelf) path(x drift.Stream) string {
-	sum := sha256.Sum256(fmt.Appendf(nil, "%q %d %q", x.Version.Model, x.Version.Number, x.Role))
+	name := fmt.Appendf(nil, "%q %d %q", x.Version.Model, x.Version.Number, x.Role)
+	if x.Segment != "" {
+		name = fmt.Appendf(name, " %q", x.Segment)
+	}
+	sum := sha256.Sum256(name)
 	return filepath.Join(s.dir, hex.EncodeToString(sum[:16])+shelfSuffix)
 }
 

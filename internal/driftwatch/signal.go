@@ -17,7 +17,7 @@ import (
 )
 
 func compareStatus(a, b api.DriftStatus) int {
-	return cmp.Or(cmp.Compare(a.Model, b.Model), cmp.Compare(a.Version, b.Version), cmp.Compare(a.Role, b.Role))
+	return cmp.Or(cmp.Compare(a.Model, b.Model), cmp.Compare(a.Version, b.Version), cmp.Compare(a.Role, b.Role), cmp.Compare(a.Segment, b.Segment))
 }
 
 // told is the data about a stream that was already reported.
@@ -51,12 +51,18 @@ func (w *Watcher) closed(c drift.Closed) {
 	if now := standing(detected); now != t.recorded && w.changed(c, x) {
 		t.recorded = now
 	}
-	w.tell(c, x, t)
+	var whole *told
+	if c.Stream.Segment != "" {
+		w.mu.Lock()
+		whole = w.told[c.Stream.Whole()]
+		w.mu.Unlock()
+	}
+	w.tell(c, x, t, whole)
 }
 
-// tell signals the detections.
-func (w *Watcher) tell(c drift.Closed, x watch, t *told) {
-	list, held, why := signalsOf(c, x, t)
+// tell signals the detections. whole is what was reported of all rows, nil if that is not known or these are all rows.
+func (w *Watcher) tell(c drift.Closed, x watch, t, whole *told) {
+	list, held, why := signalsOf(c, x, t, whole)
 	for _, s := range held {
 		if _, err := w.outbox.HoldBack(s, why); err != nil { // the next window retries
 			w.log.Error("that a request for retraining is held back could not be written to the journal", zap.String("model", s.Model), zap.Error(err))
@@ -127,6 +133,12 @@ func (t *told) look(detected []drift.FindingStatus) {
 	}
 }
 
+// violates reports whether a finding of bad quality lasts.
+func (t *told) violates(name string) bool {
+	_, ok := t.violated[name]
+	return ok
+}
+
 // earlier returns the earlier of two times; a may be zero.
 func earlier(a, b time.Time) time.Time {
 	if a.IsZero() || b.Before(a) {
@@ -139,13 +151,13 @@ func earlier(a, b time.Time) time.Time {
 func (w *Watcher) changed(c drift.Closed, x watch) bool {
 	v := c.Stream.Version
 	evidence := api.DriftEvidence{
-		Model: v.Model, Version: v.Number, Role: c.Stream.Role, From: c.From, State: c.Verdict.State,
+		Model: v.Model, Version: v.Number, Role: c.Stream.Role, Segment: c.Stream.Segment, From: c.From, State: c.Verdict.State,
 		ProfileDigest: x.Reference.digest, Verdict: c.Verdict, Window: encoded(c.Window), Before: encoded(c.Before), After: encoded(c.After),
 	}
-	e := api.Event{Type: api.EventDriftState, Subject: fmt.Sprintf("drift/%s/%d/%s", v.Model, v.Number, c.Stream.Role), Origin: api.OriginGateway}
+	e := api.Event{Type: api.EventDriftState, Subject: Subject(c.Stream), Origin: api.OriginGateway}
 	err := w.append(e, &evidence, c.After)
 	fields := []zap.Field{
-		zap.String("model", v.Model), zap.Int64("version", v.Number), zap.String("role", c.Stream.Role),
+		zap.String("model", v.Model), zap.Int64("version", v.Number), zap.String("role", c.Stream.Role), zap.String("segment", c.Stream.Segment),
 		zap.String("from", c.From), zap.String("state", c.Verdict.State),
 		zap.Strings("features", inWords(c.Verdict.Features)), zap.Strings("quality", inWords(c.Verdict.Quality)),
 		zap.Uint64("rows", c.Verdict.Rows), zap.Time("window_start", c.Window.Start),
@@ -206,9 +218,10 @@ func troubled(findings []drift.Finding, most int) []drift.Finding {
 // signalsOf returns the signals of a window, and the request for retraining that is held back, with the reason: data has too many missing
 // or infinite values, which a model would learn, or no drift is promised. A recovering finding that was
 // detected is included, since the gateway may have ended before it could signal it.
-func signalsOf(c drift.Closed, x watch, t *told) (list, held []api.SignalData, why string) {
+// Bad data of a segment is left out if it is bad in the whole.
+func signalsOf(c drift.Closed, x watch, t, whole *told) (list, held []api.SignalData, why string) {
 	base := api.SignalData{
-		Model: c.Stream.Version.Model, Version: c.Stream.Version.Number, Role: c.Stream.Role,
+		Model: c.Stream.Version.Model, Version: c.Stream.Version.Number, Role: c.Stream.Role, Segment: c.Stream.Segment,
 		Window: api.Span{Start: c.Window.Start, End: c.Window.End}, Rows: c.Verdict.Rows,
 		ProfileDigest: x.Reference.digest, ModelDigest: x.Leased.Digest(),
 	}
@@ -218,7 +231,11 @@ func signalsOf(c drift.Closed, x watch, t *told) (list, held []api.SignalData, w
 			continue
 		}
 		broken = broken || api.DriftFlaws(f.Statistic)
-		v := t.violated[findingName(f.Kind, f.Feature, drift.Statistic(f.Statistic))]
+		name := findingName(f.Kind, f.Feature, drift.Statistic(f.Statistic))
+		if whole != nil && whole.violates(name) {
+			continue
+		}
+		v := t.violated[name]
 		at := slices.IndexFunc(list, func(s api.SignalData) bool { return s.Cause == v.cause && s.Began.Equal(v.began) })
 		if at < 0 {
 			s := base

@@ -88,7 +88,7 @@ func TestSignals(t *testing.T) {
 			Features: []drift.Finding{{Feature: "a", Statistic: drift.StatisticG, State: features}},
 			Quality:  []drift.Finding{{Feature: "a", Statistic: statistic, State: quality}},
 		}}
-		list, held, _ := signalsOf(c, x, &told{drifting: time.Now()})
+		list, held, _ := signalsOf(c, x, &told{drifting: time.Now()}, nil)
 		drifts, bad := features == drift.Detected || features == drift.Recovering, slices.Contains(want, api.TypeDataQualityViolated)
 		if (len(held) == 1) != (drifts && bad && statistic != drift.StatisticRange) {
 			t.Errorf("quality %s %s, features %s: %d requests are held back", quality, statistic, features, len(held))
@@ -134,7 +134,7 @@ func TestUnpromisedDriftIsHeldBack(t *testing.T) {
 			{Feature: "a", Statistic: drift.StatisticG, State: drift.Detected, Unpromised: a},
 			{Feature: "b", Statistic: drift.StatisticG, State: drift.Detected, Unpromised: b},
 		}}}
-		list, back, why := signalsOf(c, x, &told{drifting: time.Now()})
+		list, back, why := signalsOf(c, x, &told{drifting: time.Now()}, nil)
 		if (len(back) == 1) != held || (len(list) == 0) != held || held && why != api.HeldBackUnpromised {
 			t.Errorf("%s, %v, %v: %d signals, %d held back (%s)", setting, a, b, len(list), len(back), why)
 		}

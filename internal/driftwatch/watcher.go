@@ -50,6 +50,8 @@ type Watch struct {
 	Reference *Reference // nil: it is not compared
 	Settings  config.Drift
 	Streams   int // streams that share the limit on false alarms
+	// Parameter is the parameter of requests that is read as their segment, "" for none.
+	Parameter string
 }
 
 // watch is a stream with a reference. If off is set, it is the reason why the stream is not
@@ -59,6 +61,7 @@ type watch struct {
 
 	profile *drift.Profile // the part of the reference's profile for this version
 	tap     *drift.Tap
+	of      *drift.Tap // of the whole, if this is a segment
 	off     string
 	promise string
 	options drift.Options // of the detector, for the journal
@@ -132,15 +135,18 @@ func (w *Watcher) Tap(s drift.Stream, next Watch) router.Copier {
 	w.mu.Unlock()
 	if next.Reference == nil {
 		w.stop(s, old)
+		w.stopSegments(s)
 		return nil
 	}
-	if !ok || old.Leased != next.Leased || !old.Reference.same(next.Reference) || old.Settings != next.Settings || old.Streams != next.Streams {
+	if !ok || old.Leased != next.Leased || !old.Reference.same(next.Reference) || old.Settings != next.Settings || old.Streams != next.Streams || old.Parameter != next.Parameter {
 		past := w.stop(s, old)
+		segments := w.stopSegments(s) // after the whole, which has their last rows
 		if past != nil && (old.Leased != next.Leased || old.Reference.digest != next.Reference.digest) {
-			past = nil
+			past, segments = nil, nil
 		}
 		old = watch{Watch: next}
 		w.start(s, &old, past)
+		w.startSegments(s, &old, segments)
 	}
 	if old.tap == nil {
 		return nil
@@ -156,7 +162,9 @@ func (w *Watcher) start(s drift.Stream, next *watch, past *drift.Past) {
 	}
 	err := next.Reference.err
 	if err == nil {
-		next.profile = next.Reference.profile.For(s.Version.Number)
+		if next.profile == nil {
+			next.profile = next.Reference.of(s)
+		}
 		err = next.profile.Fits(next.Leased.Model())
 	}
 	var detector *drift.Tumbling
@@ -166,7 +174,7 @@ func (w *Watcher) start(s drift.Stream, next *watch, past *drift.Past) {
 	if err != nil {
 		next.off = infer.Message(err)
 		w.log.Warn("a version is not compared with its reference", zap.String("model", s.Version.Model),
-			zap.Int64("version", s.Version.Number), zap.String("role", s.Role), zap.Error(err))
+			zap.Int64("version", s.Version.Number), zap.String("role", s.Role), zap.String("segment", s.Segment), zap.Error(err))
 	} else {
 		c := &next.Settings
 		next.promise = promise(c)
@@ -177,7 +185,7 @@ func (w *Watcher) start(s drift.Stream, next *watch, past *drift.Past) {
 				Model: next.Leased.Model(), Profile: next.profile, Sample: int(c.Sample),
 				MaxRows: c.MaxRowsPerRequest, MaxBytes: int(c.MaxBuffer), NameValues: c.NameValues, Pairs: c.Gates.Correlation > 0,
 			},
-			Detector: detector, Windows: Windowing(c), Past: past,
+			Detector: detector, Windows: Windowing(c), Past: past, Of: next.of,
 		})
 	}
 	w.mu.Lock()
@@ -198,7 +206,7 @@ func (w *Watcher) catchUp(s drift.Stream, next *watch) {
 	last := saved.past.Status.Last
 	w.tell(drift.Closed{
 		Stream: s, Window: drift.Window{Start: last.Window.Start, End: last.Window.End}, Verdict: *last,
-	}, *next, w.toldOf(s, saved.digest))
+	}, *next, w.toldOf(s, saved.digest), nil)
 }
 
 // detector makes the detector of a stream, from the state of an earlier one for the same reference,
@@ -227,7 +235,7 @@ func (w *Watcher) detector(s drift.Stream, next *watch, past *drift.Past) (*drif
 // anew logs that a stream's detector starts without the state in the journal.
 func (w *Watcher) anew(s drift.Stream, err error) {
 	w.log.Warn("a detector starts without its earlier state, since the state in the journal cannot be used", zap.String("model", s.Version.Model),
-		zap.Int64("version", s.Version.Number), zap.String("role", s.Role), zap.Error(err))
+		zap.Int64("version", s.Version.Number), zap.String("role", s.Role), zap.String("segment", s.Segment), zap.Error(err))
 }
 
 // DetectorOptions returns the settings of a model as options of its detectors. streams is the
@@ -277,14 +285,21 @@ func (w *Watcher) Keep(streams map[drift.Stream]bool) {
 	w.mu.Lock()
 	gone := map[drift.Stream]watch{}
 	for s, old := range w.watches {
-		if !streams[s] {
+		if !streams[s.Whole()] {
 			gone[s] = old
 			delete(w.watches, s)
 		}
 	}
 	w.mu.Unlock()
 	for s, old := range gone {
-		w.stop(s, old)
+		if s.Segment == "" {
+			w.stop(s, old)
+		}
+	}
+	for s, old := range gone {
+		if s.Segment != "" {
+			w.stop(s, old)
+		}
 	}
 }
 
@@ -345,7 +360,7 @@ func (w *Watcher) ReferenceOf(v infer.Version) *drift.Profile {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for s, x := range w.watches {
-		if s.Version == v && x.Reference != nil && x.Reference.err == nil {
+		if s.Version == v && s.Segment == "" && x.Reference != nil && x.Reference.err == nil {
 			return x.Reference.profile
 		}
 	}
@@ -358,7 +373,7 @@ func (w *Watcher) describe(s drift.Stream) api.DriftStatus {
 	defer w.mu.Unlock()
 	x := w.watches[s]
 	d := api.DriftStatus{
-		Model: s.Version.Model, Version: s.Version.Number, Role: s.Role, State: api.DriftOff, Reason: x.off, Promise: x.promise,
+		Model: s.Version.Model, Version: s.Version.Number, Role: s.Role, Segment: s.Segment, State: api.DriftOff, Reason: x.off, Promise: x.promise,
 	}
 	if x.Reference != nil {
 		d.ProfileFrom = x.Reference.from

@@ -24,7 +24,7 @@ type driftCollector struct {
 
 func newDriftCollector(source func() []api.DriftStatus) *driftCollector {
 	desc := func(name, help string, labels ...string) *prometheus.Desc {
-		return prometheus.NewDesc(prometheus.BuildFQName(namespace, "drift", name), help, append([]string{"model", "version", "role"}, labels...), nil)
+		return prometheus.NewDesc(prometheus.BuildFQName(namespace, "drift", name), help, append([]string{"model", "version", "role", "segment"}, labels...), nil)
 	}
 	finding := []string{"kind", "feature", "statistic"}
 	return &driftCollector{
@@ -61,10 +61,11 @@ func (c *driftCollector) Collect(ch chan<- prometheus.Metric) {
 		model   string
 		version int64
 		role    string
+		segment string
 	}
 	seen := map[stream]bool{}
 	for _, s := range c.source() {
-		if key := (stream{s.Model, s.Version, s.Role}); !seen[key] {
+		if key := (stream{s.Model, s.Version, s.Role, s.Segment}); !seen[key] {
 			seen[key] = true
 			c.collect(ch, &s)
 		}
@@ -72,7 +73,7 @@ func (c *driftCollector) Collect(ch chan<- prometheus.Metric) {
 }
 
 func (c *driftCollector) collect(ch chan<- prometheus.Metric, s *api.DriftStatus) {
-	labels := []string{s.Model, number(s.Version), s.Role}
+	labels := []string{s.Model, number(s.Version), s.Role, s.Segment}
 	gauge(ch, c.state, driftValue(s.State), labels...)
 	if s.State == api.DriftOff {
 		return

@@ -29,6 +29,7 @@ type place struct {
 	version int64
 	role    string
 	cause   string
+	segment string
 }
 
 // episode is a detection for as long as it lasts.
@@ -88,12 +89,13 @@ func (h *Happened) drift(e api.Event) error {
 		Model   string           `json:"model"`
 		Version int64            `json:"version"`
 		Role    string           `json:"role"`
+		Segment string           `json:"segment"`
 		Verdict api.DriftVerdict `json:"verdict"`
 	}
 	if err := json.Unmarshal(e.After, &d); err != nil || d.Model != h.model {
 		return err
 	}
-	at := place{d.Version, d.Role, api.CauseDrift}
+	at := place{d.Version, d.Role, api.CauseDrift, d.Segment}
 	bad := slices.ContainsFunc(d.Verdict.Quality, func(f api.DriftFinding) bool {
 		return api.DriftLasts(f.State) && api.DriftFlaws(f.Statistic)
 	})
@@ -129,7 +131,7 @@ func (h *Happened) loss(e api.Event) error {
 			}
 		}
 	}
-	h.mark(place{d.Version, d.Role, api.CausePerformance}, e.Time, d.Window.Start, features, true)
+	h.mark(place{version: d.Version, role: d.Role, cause: api.CausePerformance}, e.Time, d.Window.Start, features, true)
 	return nil
 }
 
@@ -199,7 +201,7 @@ func (h *Happened) request(e api.Event) error {
 	}
 	made := request{RetrainMade: api.RetrainMade{ID: s.ID, At: e.Time, Cause: s.Cause, Version: s.Version}}
 	h.requests = append(h.requests, made)
-	if x := h.open[place{s.Version, s.Role, s.Cause}]; x != nil && x.promised.IsZero() {
+	if x := h.open[place{s.Version, s.Role, s.Cause, s.Segment}]; x != nil && x.promised.IsZero() {
 		x.promised = e.Time // else the gateway would have held it back. Earlier releases did not write that a detection became promised
 	}
 	if s.Cause == api.CauseManual {

@@ -46,7 +46,7 @@ func (s *Simulation) Run(h *Happened) (api.RetrainSimulation, error) {
 	}
 	for _, x := range h.asked {
 		if !x.At.Before(s.Since) && !x.At.After(s.Until) {
-			r.attempts = append(r.attempts, &attempt{episode: episode{place: place{x.Version, "", api.CauseManual}, from: x.At, until: x.At, began: x.At}, next: x.At})
+			r.attempts = append(r.attempts, &attempt{episode: episode{place: place{version: x.Version, cause: api.CauseManual}, from: x.At, until: x.At, began: x.At}, next: x.At})
 		}
 	}
 	for _, x := range h.requests {

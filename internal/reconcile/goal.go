@@ -374,34 +374,44 @@ func (g *goal) referenceProblems(live map[infer.Version]*registry.Leased) []stri
 // They share the promise about false alarms. A new number changes the thresholds of all, and
 // rounding makes that rare.
 func (g *goal) streams() int {
-	seen := map[drift.Stream]bool{}
+	seen, n := map[drift.Stream]bool{}, 0
 	own := map[string]bool{} // models with a route of their name
 	for i := range g.routes {
 		route := &g.routes[i]
 		own[route.Name] = true
 		for _, v := range route.Variants {
 			version := infer.Version{Model: route.Model, Number: v.Version}
-			if ref := g.references.Of(version); ref != nil && ref.Err() == nil {
-				seen[drift.Stream{Version: version, Role: v.Role}] = true
+			if s := (drift.Stream{Version: version, Role: v.Role}); !seen[s] {
+				seen[s] = true
+				n += g.streamsOf(g.references.Of(version), route.Model)
 			}
 		}
 	}
-	compared := map[string]bool{} // models whose default version may have a reference
+	compared := map[string]int{} // the streams of a model's default version
 	for model, ref := range g.references.Models {
-		compared[model] = ref.Err() == nil && !own[model]
+		if !own[model] {
+			compared[model] = g.streamsOf(ref, model)
+		}
 	}
 	for v, ref := range g.references.Versions {
-		compared[v.Model] = compared[v.Model] || ref.Err() == nil && !own[v.Model]
-	}
-	n := len(seen)
-	for _, is := range compared {
-		if is {
-			n++
+		if !own[v.Model] {
+			compared[v.Model] = max(compared[v.Model], g.streamsOf(ref, v.Model))
 		}
+	}
+	for _, streams := range compared {
+		n += streams
 	}
 	share := 1
 	for share < n {
 		share *= 2
 	}
 	return share
+}
+
+// streamsOf returns the number of streams of a version in a role with a reference: all rows, and each segment.
+func (g *goal) streamsOf(ref *driftwatch.Reference, model string) int {
+	if ref == nil || ref.Err() != nil {
+		return 0
+	}
+	return 1 + len(ref.Segments(g.cfg.Model(model).Drift.MaxSegments))
 }

@@ -76,6 +76,7 @@ func (r *Reconciler) swap(s actual) {
 		next.routes[s.goal.routes[i].Name] = b.route(&s.goal.routes[i])
 	}
 	for _, e := range b.entries {
+		e.DriftParameter = b.driftParameter(e.Model)
 		if c := s.goal.cfg.Model(e.Model).Labels; c.Sample > 0 {
 			e.Segment = c.Segment
 		}
@@ -151,12 +152,27 @@ func (b *tableBuilder) target(v infer.Version, leased *registry.Leased) *router.
 	}
 }
 
+// driftParameter returns the parameter of requests that is the segment of a model's rows, "" for none: that of the newest version with
+// one, since requests are decoded before a version is picked.
+func (b *tableBuilder) driftParameter(model string) (name string) {
+	if ref := b.goal.references.Models[model]; ref != nil {
+		return ref.SegmentParameter()
+	}
+	newest := int64(0)
+	for v, ref := range b.goal.references.Versions {
+		if of := ref.SegmentParameter(); v.Model == model && v.Number > newest && of != "" && b.live[v] != nil {
+			name, newest = of, v.Number
+		}
+	}
+	return name
+}
+
 // taps returns the taps for a version's rows in a role.
 func (b *tableBuilder) taps(v infer.Version, role string) (taps router.Taps) {
 	s := drift.Stream{Version: v, Role: role}
 	b.streams[s] = true
 	if tap := b.watch.Tap(s, driftwatch.Watch{
-		Leased: b.live[v], Reference: b.goal.references.Of(v), Settings: b.goal.cfg.Model(v.Model).Drift, Streams: b.shared,
+		Leased: b.live[v], Reference: b.goal.references.Of(v), Settings: b.goal.cfg.Model(v.Model).Drift, Streams: b.shared, Parameter: b.driftParameter(v.Model),
 	}); tap != nil {
 		taps = append(taps, tap)
 	}

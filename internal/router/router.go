@@ -97,7 +97,7 @@ func (r *Router) Called(name string, version int64) (infer.Called, error) {
 		if err != nil {
 			return infer.Called{}, err
 		}
-		return infer.Called{Model: p.target.Model, Columns: p.target.Columns, SegmentParameter: e.Segment, KeepParameters: e.KeepParameters, Handle: e}, nil
+		return infer.Called{Model: p.target.Model, Columns: p.target.Columns, SegmentParameter: e.Segment, DriftParameter: e.DriftParameter, KeepParameters: e.KeepParameters, Handle: e}, nil
 	}
 	if e.called.Model == nil {
 		return infer.Called{}, e.missing(0)

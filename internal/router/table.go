@@ -52,6 +52,8 @@ type Entry struct {
 	Route   *Route    // nil: Default serves
 	Taps    Taps      // get the requests that Default answered if there is no route
 	Segment string    // the parameter of a request that is its segment; empty for none
+	// DriftParameter is the parameter of a request that is the segment of its rows for drift; empty for none.
+	DriftParameter string
 	// KeepParameters asks the front for the parameters of requests, which Capture of a target wants.
 	KeepParameters bool
 
@@ -169,6 +171,7 @@ func NewTable(entries []*Entry) *Table {
 		e.revision = e.Name + "@" + strconv.FormatInt(revision, 10)
 		e.table = t
 		e.called.Handle, e.called.SegmentParameter, e.called.KeepParameters = e, e.Segment, e.KeepParameters
+		e.called.DriftParameter = e.DriftParameter
 		if front := e.front(); front != nil {
 			e.called.Model, e.called.Columns = front.Model, front.Columns
 		}

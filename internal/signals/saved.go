@@ -27,6 +27,7 @@ type savedSuppressed struct {
 	Version int64  `json:"version"`
 	Cause   string `json:"cause"`
 	Role    string `json:"role,omitempty"`
+	Segment string `json:"segment,omitempty"`
 }
 
 // Snapshot implements journal.Fold.
@@ -35,7 +36,7 @@ func (s *Store) Snapshot() ([]byte, error) {
 	for name, m := range s.models {
 		was := savedModel{Last: m.last}
 		for key := range m.suppressed {
-			was.Suppressed = append(was.Suppressed, savedSuppressed{key.version, key.cause, key.role})
+			was.Suppressed = append(was.Suppressed, savedSuppressed{key.version, key.cause, key.role, key.segment})
 		}
 		saved.Models[name] = was
 	}
@@ -70,7 +71,7 @@ func (s *Store) Restore(state []byte) error {
 			m.last = r
 		}
 		for _, key := range was.Suppressed {
-			m.suppressed[suppressed{key.Version, key.Cause, key.Role}] = struct{}{}
+			m.suppressed[suppressed{key.Version, key.Cause, key.Role, key.Segment}] = struct{}{}
 		}
 		next.models[name] = m
 	}

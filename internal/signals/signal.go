@@ -24,13 +24,16 @@ const idBytes = 16
 
 // ID returns the id of a signal: the first 32 hexadecimal digits of the SHA-256 over type,
 // model, version, cause and began, separated by bytes 0x1f. For a report of bad data, the
-// role is added, since each role of a version has its own data. Began is in UTC in RFC 3339
+// role is added, since each role of a version has its own data, and so is a segment, if there is one, after the word segment. Began is in UTC in RFC 3339
 // with as many decimals as it needs. The text is unambiguous, since only a cause may have
 // that byte.
 func ID(s api.SignalData) string {
 	parts := []string{s.Type, s.Model, strconv.FormatInt(s.Version, 10), s.Cause, s.Began.UTC().Format(time.RFC3339Nano)}
 	if s.Type == api.TypeDataQualityViolated {
 		parts = append(parts, s.Role)
+	}
+	if s.Segment != "" {
+		parts = append(parts, "segment", s.Segment)
 	}
 	sum := sha256.Sum256([]byte(strings.Join(parts, "\x1f")))
 	return hex.EncodeToString(sum[:idBytes])
@@ -61,6 +64,7 @@ func complete(s *api.SignalData, now time.Time) error {
 	}
 	s.Asked = short(s.Asked, maxCauseBytes)
 	s.Cause, s.Role = strings.ToValidUTF8(s.Cause, "\uFFFD"), short(s.Role, maxNameBytes)
+	s.Segment = short(s.Segment, maxNameBytes)
 	s.Began, s.CreatedAt = s.Began.UTC(), now.UTC().Round(0)
 	s.Window = api.Span{Start: s.Window.Start.UTC(), End: s.Window.End.UTC()}
 	s.FeaturesTotal = len(s.Features)

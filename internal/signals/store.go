@@ -44,6 +44,7 @@ type suppressed struct {
 	version int64
 	cause   string
 	role    string
+	segment string
 }
 
 // NewStore returns a Store without events.
@@ -158,7 +159,7 @@ func (s *Store) suppressed(e api.Event) error {
 		m.joined(alsoOf(e, &after))
 		return nil
 	}
-	key := suppressed{after.Version, after.Cause, after.Role}
+	key := suppressed{after.Version, after.Cause, after.Role, after.Segment}
 	if _, ok := m.suppressed[key]; !ok {
 		m.suppressed[key] = struct{}{}
 		m.last.Suppressed++
@@ -174,7 +175,7 @@ const maxAlsoFeatures = 20
 
 // alsoOf describes a request that was held back.
 func alsoOf(e api.Event, after *api.SignalSuppression) api.SignalAlso {
-	x := api.SignalAlso{Cause: after.Cause, Version: after.Version, Role: after.Role, Began: after.Began, At: e.Time, Why: after.Why, Features: []string{}}
+	x := api.SignalAlso{Cause: after.Cause, Version: after.Version, Role: after.Role, Segment: after.Segment, Began: after.Began, At: e.Time, Why: after.Why, Features: []string{}}
 	for _, f := range after.Features[:min(len(after.Features), maxAlsoFeatures)] {
 		x.Features = append(x.Features, api.FeatureName(f.Kind, f.Feature))
 	}
@@ -253,6 +254,6 @@ func within(now, moment time.Time, d time.Duration) bool {
 
 // noted reports whether the journal has a suppression of the same version, role and cause.
 func (s *Store) noted(signal api.SignalData) bool {
-	_, ok := s.models[signal.Model].suppressed[suppressed{signal.Version, signal.Cause, signal.Role}]
+	_, ok := s.models[signal.Model].suppressed[suppressed{signal.Version, signal.Cause, signal.Role, signal.Segment}]
 	return ok
 }

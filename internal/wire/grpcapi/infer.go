@@ -321,6 +321,9 @@ func (x *exchange) parameters(call *oip.Call, called *infer.Called) error {
 		if name == called.SegmentParameter && name != "" {
 			call.Segment = text(p)
 		}
+		if name == called.DriftParameter && name != "" {
+			call.DriftSegment = text(p)
+		}
 		switch sticky := called.StickyParameter; {
 		case name == "priority":
 			n, err := whole(name, p, math.MaxInt32)

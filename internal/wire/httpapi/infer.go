@@ -82,6 +82,7 @@ func (x *exchange) predict(call *oip.Call, called infer.Called, body []byte) err
 	call.Memory = &x.memory
 	call.Model, call.Version = x.target.model, x.target.version
 	call.StickyParameter, call.SegmentParameter, call.KeepParameters = called.StickyParameter, called.SegmentParameter, called.KeepParameters
+	call.DriftParameter = called.DriftParameter
 	if err := x.decode(call, body, called.Model); err != nil {
 		return err
 	}

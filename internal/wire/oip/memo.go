@@ -21,6 +21,7 @@ type memo struct {
 	lim     Limits
 	sticky  string // Call.StickyParameter
 	segment string // Call.SegmentParameter
+	drift   string // Call.DriftParameter
 	keep    bool   // Call.KeepParameters
 	kept    part   // the parameters in the text
 
@@ -37,7 +38,7 @@ type memo struct {
 // recall restores the content if the document is the same as the last one.
 func (c *Call) recall(text []byte) bool {
 	m := &c.memo
-	if len(text) == 0 || !bytes.Equal(text, m.text) || c.lim != m.lim || c.StickyParameter != m.sticky || c.SegmentParameter != m.segment || c.KeepParameters != m.keep {
+	if len(text) == 0 || !bytes.Equal(text, m.text) || c.lim != m.lim || c.StickyParameter != m.sticky || c.SegmentParameter != m.segment || c.DriftParameter != m.drift || c.KeepParameters != m.keep {
 		return false
 	}
 	c.Inputs, c.Outputs = append(c.Inputs, m.inputs...), append(c.Outputs, m.outputs...)
@@ -54,10 +55,11 @@ func (c *Call) memorise(text []byte) {
 	m := &c.memo
 	m.text = m.text[:0]
 	if len(text) > maxMemoBytes || len(c.Inputs) > maxMemoTensors || len(c.Outputs) > maxMemoTensors ||
-		c.StickyKey != "" || c.Segment != "" || slices.Contains(c.sizes, -1) {
+		c.StickyKey != "" || c.Segment != "" || c.DriftSegment != "" || slices.Contains(c.sizes, -1) {
 		return
 	}
-	m.text, m.lim, m.sticky, m.segment, m.keep = append(m.text, text...), c.lim, c.StickyParameter, c.SegmentParameter, c.KeepParameters
+	m.text, m.lim, m.keep = append(m.text, text...), c.lim, c.KeepParameters
+	m.sticky, m.segment, m.drift = c.StickyParameter, c.SegmentParameter, c.DriftParameter
 	m.inputs, m.outputs = append(m.inputs[:0], c.Inputs...), append(m.outputs[:0], c.Outputs...)
 	m.sizes, m.binary = append(m.sizes[:0], c.sizes...), append(m.binary[:0], c.binary...)
 	m.request.ID, m.request.Priority, m.request.Timeout = c.ID, c.Priority, c.Timeout

@@ -69,6 +69,8 @@ type Call struct {
 	// SegmentParameter names the parameter of the request that is its Segment, likewise. It may be
 	// the same parameter.
 	SegmentParameter string
+	// DriftParameter names the parameter of the request that is its DriftSegment, likewise.
+	DriftParameter string
 	// KeepParameters makes Decode set Parameters, which aliases the text.
 	KeepParameters bool
 
@@ -114,7 +116,7 @@ func (c *Call) Reset() {
 	c.giveBack()
 	c.trim()
 	c.Request = infer.Request{Inputs: c.Inputs, Outputs: c.Outputs}
-	c.StickyParameter, c.SegmentParameter, c.KeepParameters = "", "", false
+	c.StickyParameter, c.SegmentParameter, c.DriftParameter, c.KeepParameters = "", "", "", false
 }
 
 // begin empties the fields that decoding fills.
@@ -122,7 +124,7 @@ func (c *Call) begin() {
 	clear(c.Inputs)
 	clear(c.Outputs)
 	c.Inputs, c.Outputs = c.Inputs[:0], c.Outputs[:0]
-	c.ID, c.Priority, c.Timeout, c.StickyKey, c.Segment, c.Parameters = "", 0, 0, "", "", nil
+	c.ID, c.Priority, c.Timeout, c.StickyKey, c.Segment, c.DriftSegment, c.Parameters = "", 0, 0, "", "", "", nil
 	c.binaryDefault, c.binary, c.kept = false, c.binary[:0], part{}
 	c.sizes, c.dims, c.key = c.sizes[:0], c.dims[:0], c.key[:0]
 	c.scratch.begin()

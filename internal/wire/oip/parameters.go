@@ -74,6 +74,7 @@ const (
 	paramClassification
 	paramSticky
 	paramSegment
+	paramDrift
 )
 
 // requestParameters reads the parameters of the request, and keeps their text if they are wanted.
@@ -120,10 +121,41 @@ func (c *Call) knownParameters() *problem {
 			return true, seen.once(paramSegment, c.segment).in(c.SegmentParameter)
 		}
 		if c.StickyParameter != "" && string(name) == c.StickyParameter {
-			return true, seen.once(paramSticky, c.stickyKey).in(c.StickyParameter)
+			return true, seen.once(paramSticky, c.keyAndSegment).in(c.StickyParameter)
+		}
+		if c.DriftParameter != "" && string(name) == c.DriftParameter {
+			return true, seen.once(paramDrift, c.driftSegment).in(c.DriftParameter)
 		}
 		return false, nil
 	})
+}
+
+// keyAndSegment reads the parameter that is the request's key, and maybe its segment for drift too.
+func (c *Call) keyAndSegment() *problem {
+	p := c.stickyKey()
+	if p == nil && c.DriftParameter == c.StickyParameter {
+		p = c.setDriftSegment(c.key)
+	}
+	return p
+}
+
+// driftSegment reads the parameter that is the request's segment for drift.
+func (c *Call) driftSegment() *problem {
+	text, p := c.scalar()
+	if p == nil {
+		p = c.setDriftSegment(text)
+	}
+	return p
+}
+
+// maxDriftSegment is the max length of a segment for drift. Longer texts are no segment of a profile.
+const maxDriftSegment = 64
+
+func (c *Call) setDriftSegment(text []byte) (p *problem) {
+	if len(text) <= maxDriftSegment {
+		c.DriftSegment, p = c.intern(text)
+	}
+	return p
 }
 
 // stickyKey reads the parameter that is the request's key: the content of a string, or the text of
@@ -164,11 +196,14 @@ func (c *Call) segment() (p *problem) {
 		if p = c.stickyKey(); p == nil {
 			c.Segment, p = c.intern(c.key)
 		}
-		return p
+	} else {
+		var text []byte
+		if text, p = c.scalar(); p == nil {
+			c.Segment, p = c.intern(text)
+		}
 	}
-	text, p := c.scalar()
-	if p == nil {
-		c.Segment, p = c.intern(text)
+	if p == nil && c.DriftParameter == c.SegmentParameter && len(c.Segment) <= maxDriftSegment {
+		c.DriftSegment = c.Segment
 	}
 	return p
 }
