@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -20,16 +21,33 @@ const (
 // printDrift prints a line for each stream, and below it what differs in those that are not OK.
 // With all, it prints every feature of every stream.
 func printDrift(b *strings.Builder, list []api.DriftStatus, all bool) {
-	fmt.Fprintln(b, "MODEL\tVERSION\tROLE\tSTATE\tSINCE\tROWS\tWINDOWS\tDROPPED")
+	segments := slices.ContainsFunc(list, func(d api.DriftStatus) bool { return d.Segment != "" })
+	title := ""
+	if segments {
+		title = "SEGMENT\t"
+	}
+	fmt.Fprintln(b, "MODEL\tVERSION\tROLE\t"+title+"STATE\tSINCE\tROWS\tWINDOWS\tDROPPED")
 	for i := range list {
 		d := &list[i]
-		fmt.Fprintf(b, "%s\t%d\t%s\t%s\t%s\t%d\t%d\t%d\n", oneLine(d.Model), d.Version, d.Role, d.State, sinceText(d.Since), d.Rows, d.Windows, d.Dropped)
+		segment := ""
+		if segments {
+			segment = orDash(oneLine(d.Segment)) + "\t"
+		}
+		fmt.Fprintf(b, "%s\t%d\t%s\t%s%s\t%s\t%d\t%d\t%d\n", oneLine(d.Model), d.Version, d.Role, segment, d.State, sinceText(d.Since), d.Rows, d.Windows, d.Dropped)
 	}
 	for i := range list {
 		if d := &list[i]; all || d.State != stateOK {
 			printStream(b, d, all)
 		}
 	}
+}
+
+// streamText names a stream: "default", or "default, segment DE" for one of a segment.
+func streamText(role, segment string) string {
+	if segment == "" {
+		return oneLine(role)
+	}
+	return oneLine(role) + ", segment " + oneLine(segment)
 }
 
 func printStream(b *strings.Builder, d *api.DriftStatus, all bool) {
@@ -39,7 +57,7 @@ func printStream(b *strings.Builder, d *api.DriftStatus, all bool) {
 			fmt.Fprintf(b, "\ncompared by the hour of the week (%s)", oneLine(d.ReferenceZone))
 		}
 	}
-	fmt.Fprintf(b, "\n%s/%d %s: ", oneLine(d.Model), d.Version, d.Role)
+	fmt.Fprintf(b, "\n%s/%d %s: ", oneLine(d.Model), d.Version, streamText(d.Role, d.Segment))
 	switch {
 	case d.State == api.DriftOff:
 		fmt.Fprintf(b, "not compared: %s\n", oneLine(d.Reason))

@@ -98,7 +98,7 @@ func driftEvent(ctx context.Context, cl *client.Client, seq int64) (*api.DriftEv
 
 func printReplay(b *strings.Builder, e *api.DriftEvidence, r *offline.Replayed) {
 	v := &r.Verdict
-	fmt.Fprintf(b, "%s/%d %s: %s → %s, the window from %s to %s had %d rows\n", oneLine(e.Model), e.Version, oneLine(e.Role),
+	fmt.Fprintf(b, "%s/%d %s: %s → %s, the window from %s to %s had %d rows\n", oneLine(e.Model), e.Version, streamText(e.Role, e.Segment),
 		oneLine(e.From), v.State, timeText(&v.Window.Start), timeText(&v.Window.End), v.Rows)
 	printFindings(b, v, false)
 	if r.Same {

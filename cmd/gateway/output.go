@@ -147,7 +147,9 @@ func namesIn(doc any) (names []string, ok bool) {
 	case []api.Event:
 		return each(d, func(e *api.Event) string { return e.Subject }), true
 	case []api.DriftStatus:
-		return each(d, func(s *api.DriftStatus) string { return fmt.Sprintf("%s/%d %s", s.Model, s.Version, s.Role) }), true
+		return each(d, func(s *api.DriftStatus) string {
+			return fmt.Sprintf("%s/%d %s", s.Model, s.Version, streamText(s.Role, s.Segment))
+		}), true
 	default:
 		return nil, false
 	}

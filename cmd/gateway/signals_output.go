@@ -18,7 +18,7 @@ func printSignals(b *strings.Builder, list []api.Signal, wide bool) {
 		if !wide {
 			id = id[:min(letters, len(id))]
 		}
-		fmt.Fprintf(b, "%s\t%s\t%d\t%s\t%s\t%s\t%s\t%d\t%s\n", oneLine(id), oneLine(r.Model), r.Version, orDash(oneLine(r.Role)), signalText(r.Type),
+		fmt.Fprintf(b, "%s\t%s\t%d\t%s\t%s\t%s\t%s\t%d\t%s\n", oneLine(id), oneLine(r.Model), r.Version, orDash(streamText(r.Role, r.Segment)), signalText(r.Type),
 			r.State, timeText(&r.CreatedAt), r.Attempts, orDash(signalFeatures(&r.SignalData)))
 	}
 }
@@ -51,7 +51,7 @@ func signalFeatures(s *api.SignalData) string {
 func printSignal(b *strings.Builder, r *api.Signal) {
 	line(b, "ID", oneLine(r.ID))
 	line(b, "Type", oneLine(r.Type))
-	line(b, "Model", oneLine(fmt.Sprintf("%s/%d %s", r.Model, r.Version, r.Role)))
+	line(b, "Model", oneLine(fmt.Sprintf("%s/%d %s", r.Model, r.Version, streamText(r.Role, r.Segment))))
 	line(b, "Cause", oneLine(r.Cause))
 	line(b, "Began", timeText(&r.Began))
 	line(b, "Window", fmt.Sprintf("%s to %s, %d rows", timeText(&r.Window.Start), timeText(&r.Window.End), r.Rows))
@@ -74,7 +74,7 @@ func printSignal(b *strings.Builder, r *api.Signal) {
 	}
 	for i := range r.Also {
 		a := &r.Also[i]
-		line(b, "Also", oneLine(fmt.Sprintf("%s of version %d %s since %s: %s", a.Cause, a.Version, a.Role, timeText(&a.Began), cmp.Or(strings.Join(a.Features, ", "), "-"))))
+		line(b, "Also", oneLine(fmt.Sprintf("%s of version %d %s since %s: %s", a.Cause, a.Version, streamText(a.Role, a.Segment), timeText(&a.Began), cmp.Or(strings.Join(a.Features, ", "), "-"))))
 	}
 	line(b, "Profile", oneLine(r.ProfileDigest))
 	line(b, "Model files", oneLine(r.ModelDigest))

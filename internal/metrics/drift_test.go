@@ -73,15 +73,17 @@ func TestDriftSeries(t *testing.T) {
 		api.DriftStatus{Model: "wine", Version: 1, Role: api.RoleDefault, State: api.DriftOff, Reason: "it does not fit"},
 		api.DriftStatus{Model: "wine", Version: 2, Role: api.RoleDefault, State: "?"},
 		api.DriftStatus{Model: "wine", Version: 3, Role: api.RoleDefault, State: api.DriftUnjudged},
+		api.DriftStatus{Model: "wine", Version: 3, Role: api.RoleDefault, Segment: "DE", State: api.DriftUnjudged, Rows: 7},
 	)
-	const canary, stable = `model="iris",role="canary",version="2"`, `model="iris",role="stable",version="1"`
-	want := strings.NewReplacer("CANARY", canary, "STABLE", stable, "FINDING", `model="iris",role="canary"`).Replace(`
+	const canary, stable = `model="iris",role="canary",segment="",version="2"`, `model="iris",role="stable",segment="",version="1"`
+	want := strings.NewReplacer("CANARY", canary, "STABLE", stable, "FINDING", `model="iris",role="canary",segment=""`).Replace(`
 # HELP sluice_drift_dropped_rows_total Rows that were sampled and not counted: there was no room, or the tensors of a request had different numbers of rows.
 # TYPE sluice_drift_dropped_rows_total counter
 sluice_drift_dropped_rows_total{CANARY} 40
 sluice_drift_dropped_rows_total{STABLE} 0
-sluice_drift_dropped_rows_total{model="wine",role="default",version="2"} 0
-sluice_drift_dropped_rows_total{model="wine",role="default",version="3"} 0
+sluice_drift_dropped_rows_total{model="wine",role="default",segment="",version="2"} 0
+sluice_drift_dropped_rows_total{model="wine",role="default",segment="",version="3"} 0
+sluice_drift_dropped_rows_total{model="wine",role="default",segment="DE",version="3"} 0
 # HELP sluice_drift_effect_max The largest divergence of a feature from the reference in that window, as PSI.
 # TYPE sluice_drift_effect_max gauge
 sluice_drift_effect_max{CANARY} 0.9
@@ -102,21 +104,24 @@ sluice_drift_last_window_rows{CANARY} 500
 # TYPE sluice_drift_rows_total counter
 sluice_drift_rows_total{CANARY} 3000
 sluice_drift_rows_total{STABLE} 20
-sluice_drift_rows_total{model="wine",role="default",version="2"} 0
-sluice_drift_rows_total{model="wine",role="default",version="3"} 0
+sluice_drift_rows_total{model="wine",role="default",segment="",version="2"} 0
+sluice_drift_rows_total{model="wine",role="default",segment="",version="3"} 0
+sluice_drift_rows_total{model="wine",role="default",segment="DE",version="3"} 7
 # HELP sluice_drift_state State of a version in a role against its reference: 0 OK, 1 SUSPECTED, 2 RECOVERING, 3 DETECTED, -1 OFF, -2 UNJUDGED.
 # TYPE sluice_drift_state gauge
 sluice_drift_state{CANARY} 3
 sluice_drift_state{STABLE} 0
-sluice_drift_state{model="wine",role="default",version="1"} -1
-sluice_drift_state{model="wine",role="default",version="2"} NaN
-sluice_drift_state{model="wine",role="default",version="3"} -2
+sluice_drift_state{model="wine",role="default",segment="",version="1"} -1
+sluice_drift_state{model="wine",role="default",segment="",version="2"} NaN
+sluice_drift_state{model="wine",role="default",segment="",version="3"} -2
+sluice_drift_state{model="wine",role="default",segment="DE",version="3"} -2
 # HELP sluice_drift_windows_total Windows that were judged.
 # TYPE sluice_drift_windows_total counter
 sluice_drift_windows_total{CANARY} 7
 sluice_drift_windows_total{STABLE} 3
-sluice_drift_windows_total{model="wine",role="default",version="2"} 0
-sluice_drift_windows_total{model="wine",role="default",version="3"} 0
+sluice_drift_windows_total{model="wine",role="default",segment="",version="2"} 0
+sluice_drift_windows_total{model="wine",role="default",segment="",version="3"} 0
+sluice_drift_windows_total{model="wine",role="default",segment="DE",version="3"} 0
 `)
 	names := []string{"state", "windows_total", "rows_total", "dropped_rows_total", "last_window_rows", "effect_max", "finding_effect", "finding_state"}
 	for i := range names {

@@ -28,6 +28,7 @@ const streams: PlainColumn<DriftStatus>[] = [
     ),
   },
   { title: "Role", cell: (d) => d.role },
+  { title: "Segment", cell: (d) => d.segment || <span class="dim">all rows</span> },
   { title: "State", cell: (d) => <State of={d.state} /> },
   { title: "Since", cell: (d) => clock(d.since) },
   { title: "Windows", number: true, cell: (d) => count(d.windows) },
@@ -89,7 +90,7 @@ function Stream({ d }: { d: DriftStatus }) {
   const quality = d.last?.quality ?? [];
   const key = chosen || (features[0] ? keyOf(features[0]) : "");
   return (
-    <Panel title={`Version ${d.version}, ${d.role}`} side={<State of={d.state} />}>
+    <Panel title={`Version ${d.version}, ${d.role}${d.segment ? `, segment ${d.segment}` : ""}`} side={<State of={d.state} />}>
       {d.reason && <div class="notice warn">{d.reason}</div>}
       <Facts
         of={[
@@ -184,7 +185,7 @@ function Findings({ title, effect, list, chosen, choose }: { title: string; effe
 function Shape({ d, feature }: { d: DriftStatus; feature: string }) {
   const report = useLoad(() => ask(client.GET("/api/v1/drift/{model}/report", { params: { path: { model: d.model } } })), [d.model, d.windows]);
   if (report.error !== undefined && !report.data) return <Problem error={report.error} retry={report.again} />;
-  const stream = report.data?.find((r) => r.version === d.version && r.role === d.role);
+  const stream = report.data?.find((r) => streamOf(r) === streamOf(d));
   const shape = stream?.distributions.find((x) => feature.startsWith(`${x.kind} ${x.feature} `));
   return shape ? <Overlay of={shape} /> : null;
 }

@@ -13,8 +13,9 @@ type Verdict = Schemas["DriftVerdict"];
 /** keyOf names a finding within its stream. */
 export const keyOf = (f: Finding): string => `${f.kind} ${f.feature} ${f.statistic}`;
 
-/** streamOf names a stream. */
-export const streamOf = (d: { model: string; version: number; role: string }): string => `${d.model} ${d.version} ${d.role}`;
+/** streamOf names a stream: of all rows of a version in a role, or of those of a segment. */
+export const streamOf = (d: { model: string; version: number; role: string; segment?: string }): string =>
+  `${d.model} ${d.version} ${d.role}${d.segment ? ` ${d.segment}` : ""}`;
 
 /** What a window has said of a finding. */
 interface Look {
@@ -41,7 +42,7 @@ const endOf = (v: Verdict) => Date.parse(v.window.end) / 1000;
 function looksOf(d: DriftStatus, feature: string, past: readonly Schemas["Event"][]): Look[] {
   const windows = new Map<number, readonly Finding[]>();
   for (const e of past) {
-    const a = e.after as { model: string; version: number; role: string; verdict?: Verdict } | undefined;
+    const a = e.after as { model: string; version: number; role: string; segment?: string; verdict?: Verdict } | undefined;
     if (a?.verdict && streamOf(a) === streamOf(d)) windows.set(endOf(a.verdict), [...a.verdict.features, ...a.verdict.quality]);
   }
   for (const [at, findings] of witnessed.get(streamOf(d)) ?? []) windows.set(at, findings);

@@ -34,8 +34,9 @@ export function Signals({ model }: { model: string }) {
 function evidenceOf(s: SignalDoc): string {
   const first = s.features[0];
   const rest = s.features_total > 1 ? `, and ${count(s.features_total - 1)} more` : "";
-  const later = (s.also ?? []).map((a) => `; later ${a.cause}${a.version === s.version ? "" : ` of v${a.version}`}: ${a.features.join(", ")}`).join("");
-  return `${first ? `${first.feature}: effect ${digits(first.effect)}${rest}` : ""}${later}${s.suppressed ? `; holds back ${count(s.suppressed)}` : ""}`;
+  const later = (s.also ?? []).map((a) => `; later ${a.cause}${a.version === s.version ? "" : ` of v${a.version}`}${a.segment ? ` in segment ${a.segment}` : ""}: ${a.features.join(", ")}`).join("");
+  const where = s.segment ? `segment ${s.segment}, ` : "";
+  return `${first ? `${where}${first.feature}: effect ${digits(first.effect)}${rest}` : ""}${later}${s.suppressed ? `; holds back ${count(s.suppressed)}` : ""}`;
 }
 
 function deliveryOf(s: SignalDoc): string {
