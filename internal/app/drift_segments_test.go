@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -77,7 +78,7 @@ func (s *sold) row(shift float64) (plan int, x [2]float64) {
 // value returns a plan as it is in JSON.
 func (s *sold) value(plan int) string {
 	if s.key == "integer" {
-		return fmt.Sprint(plans[plan].code)
+		return strconv.Itoa(plans[plan].code)
 	}
 	return `"` + plans[plan].name + `"`
 }

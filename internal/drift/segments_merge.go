@@ -40,11 +40,12 @@ func (p *Profile) mergeSegments(a, b *Profile) error {
 func (p *Profile) subtractSegments(whole, part *Profile) error {
 	return p.segmentsFrom(whole, func(s *Segment) (*Profile, error) {
 		x, o := whole.inSegment(s), part.segment(s.Value)
-		switch {
-		case o.Rows == 0:
+		switch o.Rows {
+		case 0:
 			return x, nil
-		case o.Rows == s.Rows:
+		case s.Rows:
 			return x.empty(), nil
+		default:
 		}
 		rest, err := Subtract(x, part.inSegment(o))
 		if err != nil {

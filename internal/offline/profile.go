@@ -110,14 +110,8 @@ func MakeProfile(ctx context.Context, in io.Reader, o ProfileOptions) (*Profile,
 		}
 	}
 	sink := rowSink{builder: b, known: known}
-	if sink.times, err = o.hoursOf(table, b); err != nil {
+	if err := o.group(&sink, table, uses); err != nil {
 		return nil, err
-	}
-	if sink.segment, err = o.bySegment(b, table, uses); err != nil {
-		return nil, err
-	}
-	if o.Mapped != nil {
-		o.Mapped(uses)
 	}
 	if err := addRows(ctx, table, &sink, x, integerColumnsOf(features[:columns]), &o.TableOptions); err != nil {
 		return nil, err
@@ -133,14 +127,8 @@ func MakeProfile(ctx context.Context, in io.Reader, o ProfileOptions) (*Profile,
 		meta.OutputsOf = o.Model.Version
 	}
 	p := b.Profile(meta)
-	if o.Time != "" && p.Week == nil {
-		o.note(fmt.Sprintf("the rows cover %v; the profile has no hours of the week, since they need two weeks", b.Covered().Round(time.Second)))
-	}
-	if err := b.Err(); err != nil {
+	if err := o.grouped(b, p); err != nil {
 		return nil, err
-	}
-	if p.Segment != nil {
-		o.note(SegmentsOf(p))
 	}
 	if known != nil {
 		if known.without > 0 {
@@ -149,6 +137,31 @@ func MakeProfile(ctx context.Context, in io.Reader, o ProfileOptions) (*Profile,
 		p.Performance, err = known.section()
 	}
 	return p, err
+}
+
+// group makes the builder count rows by the hour of the week and by segment, if that is wanted, and tells the use of the columns.
+func (o *ProfileOptions) group(sink *rowSink, table *tabular.Reader, uses []ColumnUse) (err error) {
+	if sink.times, err = o.hoursOf(table, sink.builder); err != nil {
+		return err
+	}
+	if sink.segment, err = o.bySegment(sink.builder, table, uses); err != nil {
+		return err
+	}
+	if o.Mapped != nil {
+		o.Mapped(uses)
+	}
+	return nil
+}
+
+// grouped notes which hours and segments the profile has. It is an error if there are no segments although they are wanted.
+func (o *ProfileOptions) grouped(b *drift.Builder, p *Profile) error {
+	if o.Time != "" && p.Week == nil {
+		o.note(fmt.Sprintf("the rows cover %v; the profile has no hours of the week, since they need two weeks", b.Covered().Round(time.Second)))
+	}
+	if p.Segment != nil && b.Err() == nil {
+		o.note(SegmentsOf(p))
+	}
+	return b.Err()
 }
 
 // hoursOf makes a builder count by the hour of the week, and returns the times of the rows; nil if there are none.
