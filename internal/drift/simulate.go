@@ -3,6 +3,7 @@ package drift
 import (
 	"fmt"
 	"iter"
+	"slices"
 	"time"
 )
 
@@ -16,6 +17,9 @@ type Row struct {
 	// Texts are the texts of the features that are measured of one, to name new values; nil: they are not
 	// named.
 	Texts []string
+	// Vectors are the elements of the vectors of the profile, in their order; nil for one that is missing. What is measured of
+	// a vector has no value above.
+	Vectors [][]float64
 }
 
 // SimulateOptions configure how rows become windows.
@@ -25,6 +29,8 @@ type SimulateOptions struct {
 	// Unknown are the features that rows have no data about, like an output that a request does not
 	// ask for; nil: none.
 	Unknown []bool
+	// UnknownVectors are the vectors that rows have no data about; nil: none.
+	UnknownVectors []bool
 	// Pairs says that the pairs of the profile are counted too.
 	Pairs bool
 }
@@ -57,6 +63,7 @@ type Simulation struct {
 	unknown  []bool
 	round    []func(float64) float64
 	pairs    *pairing
+	vectors  []*vectorCut // nil for one that is unknown
 	watcher  interface{ Watch(w *Window) []Break } // nil: breaks do not end windows
 
 	window  Window
@@ -71,6 +78,16 @@ func NewSimulation(p *Profile, d Detector, o SimulateOptions) *Simulation {
 	s := &Simulation{profile: p, detector: d, o: o, unknown: o.Unknown, hours: p.mustClock(), round: make([]func(float64) float64, len(p.Features))}
 	if s.unknown == nil {
 		s.unknown = make([]bool, len(p.Features))
+	}
+	s.unknown = slices.Clone(s.unknown)
+	for i := range s.unknown {
+		s.unknown[i] = s.unknown[i] || p.Features[i].OfVector() // a vector has its own counts
+	}
+	s.vectors = make([]*vectorCut, len(p.Vectors))
+	for i := range p.Vectors {
+		if len(o.UnknownVectors) == 0 || !o.UnknownVectors[i] {
+			s.vectors[i] = p.vectorCut(p.Vectors[i].Kind, p.Vectors[i].Tensor)
+		}
 	}
 	for i := range s.round {
 		s.round[i] = rounding(p.Features[i].Datatype)
@@ -103,9 +120,27 @@ func (s *Simulation) Add(row *Row, tell func(Verdict) bool) bool {
 	if s.o.Windows.Rows == 0 && !s.Pass(row.At, tell) {
 		return false
 	}
-	s.window.addRow(s.profile, s.round, s.unknown, row, s.split.Next(row.User), s.pairs)
+	halves := s.split.Next(row.User)
+	s.addVectors(row, halves)
+	s.window.addRow(s.profile, s.round, s.unknown, row, halves, s.pairs)
 	s.hours.count(&s.window, row.At, 1)
 	return s.o.Windows.Rows == 0 || s.Pass(row.At, tell)
+}
+
+func (s *Simulation) addVectors(row *Row, halves Halves) {
+	if len(row.Vectors) != len(s.vectors) {
+		panic(fmt.Sprintf("BUG: drift: a row of %d vectors for %d", len(row.Vectors), len(s.vectors)))
+	}
+	for i, c := range s.vectors {
+		switch {
+		case c == nil:
+		case row.Vectors[i] == nil:
+			c.missing(s.profile, &s.window)
+		default:
+			x := row.Vectors[i]
+			c.count(s.profile, &s.window, halves, func(i int) float64 { return x[i] })
+		}
+	}
 }
 
 // Pass judges the windows that have ended at a time.

@@ -50,11 +50,12 @@ func SimulateProfile(ctx context.Context, p *Profile, in io.Reader, o Simulation
 	if o.Drift.Rows < 1 && o.Time == "" {
 		return 0, infer.Errorf(infer.Invalid, "windows of %d rows; expected at least 1, or a column of times", o.Drift.Rows)
 	}
-	table, at, err := tableOf(p, in, &o)
+	whole := withElements(p)
+	table, at, err := tableOf(whole, in, &o)
 	if err != nil {
 		return 0, err
 	}
-	source, err := newTimedRows(table, p, at, &o)
+	source, err := newTimedRows(table, whole, at, &o)
 	if err != nil {
 		return 0, err
 	}

@@ -14,7 +14,8 @@ import (
 type judged struct {
 	segment string
 	run     *drift.Simulation
-	at      []int // the features of the whole, by feature of the stream
+	at      []int // the features of the whole, by feature of the stream; -1 for what is measured of a vector
+	vectors []elements
 	row     drift.Row
 
 	from, to uint64               // the first and the last row of the table in the current window; from is after to if there is none
@@ -23,31 +24,41 @@ type judged struct {
 	failed   error // what tell returned
 }
 
-// newJudged makes the stream of a profile, whose features are among those of the whole.
+// newJudged makes the stream of a profile, whose features are among those of the whole, but for what is measured of vectors.
 func newJudged(segment string, p, whole *Profile, o *SimulationOptions, windows drift.SimulateOptions, tell func(Simulated) error) (*judged, error) {
 	d, err := drift.NewDetector(p, driftwatch.DetectorOptions(&o.Drift, o.Streams))
 	if err != nil {
 		return nil, err
 	}
-	j := &judged{segment: segment, from: 1, first: map[time.Time]uint64{}, tell: tell}
+	j := &judged{segment: segment, vectors: elementsOf(p, whole), from: 1, first: map[time.Time]uint64{}, tell: tell}
 	unknown := make([]bool, len(p.Features))
 	for i := range p.Features {
 		at := slices.IndexFunc(whole.Features, func(f drift.Feature) bool {
 			return f.Kind == p.Features[i].Kind && f.Name == p.Features[i].Name
 		})
-		j.at, unknown[i] = append(j.at, at), windows.Unknown[at]
+		j.at, unknown[i] = append(j.at, at), at >= 0 && windows.Unknown[at]
+	}
+	for _, e := range j.vectors {
+		windows.UnknownVectors = append(windows.UnknownVectors, slices.Contains(windows.Unknown[e.from:e.from+e.size], true))
 	}
 	windows.Unknown = unknown
 	windows.Pairs = windows.Pairs && p.Pairs != nil
 	j.run = drift.NewSimulation(p, d, windows)
 	j.row.Values, j.row.Missing, j.row.Texts = make([]float64, len(j.at)), make([]bool, len(j.at)), make([]string, len(j.at))
+	j.row.Vectors = make([][]float64, len(j.vectors))
 	return j, nil
 }
 
 // add judges a row of the whole, the number-th one of the table. timed says that windows end before a row, and not after one.
 func (j *judged) add(row *drift.Row, number uint64, timed bool) bool {
 	j.row.At, j.row.User = row.At, row.User
+	for i, e := range j.vectors {
+		j.row.Vectors[i] = e.of(row)
+	}
 	for i, at := range j.at {
+		if at < 0 {
+			continue
+		}
 		j.row.Values[i], j.row.Missing[i] = row.Values[at], row.Missing[at]
 		if row.Texts != nil {
 			j.row.Texts[i] = row.Texts[at]
@@ -91,6 +102,7 @@ type simulation struct {
 	failed error
 }
 
+// newSimulation needs the profile, and withElements of it as that of the source.
 func newSimulation(p *Profile, source *timedRows, o *SimulationOptions, windows drift.SimulateOptions, tell func(Simulated) error) (*simulation, error) {
 	s := &simulation{source: source, timed: windows.Windows.Rows == 0}
 	for _, value := range append([]string{""}, p.SegmentsUpTo(o.Drift.MaxSegments)...) {
@@ -98,7 +110,7 @@ func newSimulation(p *Profile, source *timedRows, o *SimulationOptions, windows 
 		if value != "" {
 			q = p.Of(value)
 		}
-		j, err := newJudged(value, q, p, o, windows, tell)
+		j, err := newJudged(value, q, source.profile, o, windows, tell)
 		if err != nil {
 			return nil, err
 		}
