@@ -63,7 +63,7 @@ type Simulation struct {
 	unknown  []bool
 	round    []func(float64) float64
 	pairs    *pairing
-	vectors  []*vectorCut // nil for one that is unknown
+	vectors  []*vectorCut                          // nil for one that is unknown
 	watcher  interface{ Watch(w *Window) []Break } // nil: breaks do not end windows
 
 	window  Window
