@@ -138,8 +138,8 @@ func (s *builderSegments) describe(b *Builder, p *Profile) {
 	}
 	values := s.chosen(rows)
 	switch n := p.inSegments(); {
-	case len(values) == 0:
-		s.failed = infer.Errorf(infer.Invalid, "no segment of %s has %d of the %d rows that are in the sample; each segment needs so many", s.key, MinSegmentRows, b.sampled)
+	case len(values) == 0 || values[0] == OtherSegment:
+		s.failed = infer.Errorf(infer.Invalid, "no value of %s has %d of the %d rows that are in the sample; a segment needs so many", s.key, MinSegmentRows, b.sampled)
 		return
 	case n*len(values) > maxSegmentFeatures:
 		s.failed = infer.Errorf(infer.Invalid, "%d segments of %d features are more than %d of both together; set a lower max number of segments", len(values), n, maxSegmentFeatures)

@@ -267,6 +267,7 @@ func TestSegmentsRefused(t *testing.T) {
 	f(segmented("text"), drift.SegmentKey{Input: "nation"}, 0, "which is not a feature")
 	f(segmented("text")[3:], drift.SegmentKey{Input: "country"}, 0, "no feature besides")
 	f(segmented("text"), keyOf("text"), 400, "has 500 of the 400 rows")
+	f(segmented("text"), drift.SegmentKey{Input: "income"}, 2000, "no value of element 0 of input 'income' has 500")
 }
 
 // TestSegmentsDamaged: a profile whose segments contradict it is refused.

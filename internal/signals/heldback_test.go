@@ -79,6 +79,30 @@ func TestFurtherFeatures(t *testing.T) {
 	})
 }
 
+// TestSegmentsAreOneRequest: a whole and its segments that drift together make one request, which names each segment once, also after a restart.
+func TestSegmentsAreOneRequest(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := start(t, nil)
+		whole := drift("iris", 1, 0)
+		id := b.detect(whole)
+		german, french := whole, whole // began in the same window
+		german.Segment, french.Segment = "DE", "FR"
+		if signals.ID(german) == signals.ID(whole) || signals.ID(german) == signals.ID(french) {
+			t.Error("segments have the same id")
+		}
+		for range 2 {
+			b.wantHeld(german, api.HeldBackOpen, id)
+			b.wantHeld(french, api.HeldBackOpen, id)
+			b.stop()
+			b.again()
+		}
+		r := b.want(id, api.SignalDelivered, 1)
+		if len(r.Also) != 2 || r.Also[0].Segment != "DE" || r.Also[1].Segment != "FR" || r.Suppressed != 2 || r.Lists("input later") {
+			t.Errorf("%+v", r)
+		}
+	})
+}
+
 // TestForgottenRequestsExpire: a request that was delivered and never closed stops holding
 // others back. One that was not delivered does not stop.
 func TestForgottenRequestsExpire(t *testing.T) {

@@ -101,7 +101,7 @@ func after(s, prefix string) string {
 
 func (s *stub) Called(name string, version int64) (infer.Called, error) {
 	m, err := s.Model(name, version)
-	return infer.Called{Model: m, StickyHeader: s.sticky.StickyHeader, StickyParameter: s.sticky.StickyParameter}, err
+	return infer.Called{Model: m, StickyHeader: s.sticky.StickyHeader, StickyParameter: s.sticky.StickyParameter, DriftParameter: s.sticky.DriftParameter}, err
 }
 
 func (s *stub) Labelled(name, label string) (int64, error) {

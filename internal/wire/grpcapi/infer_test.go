@@ -151,10 +151,11 @@ func TestRequestsThatAreRefused(t *testing.T) {
 }
 
 func TestParameters(t *testing.T) {
-	s := &stub{sticky: infer.Called{StickyParameter: "user"}}
+	s := &stub{sticky: infer.Called{StickyParameter: "user", DriftParameter: "plan"}}
 	c := start(t, s, nil).dial(t)
 	m := raw("", 1, 2, 3, 4)
 	m.Parameters = map[string]*pb.InferParameter{
+		"plan":     {ParameterChoice: &pb.InferParameter_StringParam{StringParam: "pro"}},
 		"priority": {ParameterChoice: &pb.InferParameter_Uint64Param{Uint64Param: 1}},
 		"timeout":  {ParameterChoice: &pb.InferParameter_Int64Param{Int64Param: 5_000_000}},
 		"user":     {ParameterChoice: &pb.InferParameter_Int64Param{Int64Param: 42}},
@@ -163,7 +164,7 @@ func TestParameters(t *testing.T) {
 	if _, err := c.ModelInfer(t.Context(), m); err != nil {
 		t.Fatal(err)
 	}
-	if a := &s.asked; a.Priority != 1 || a.Timeout != 5*time.Second || a.StickyKey != "42" {
+	if a := &s.asked; a.Priority != 1 || a.Timeout != 5*time.Second || a.StickyKey != "42" || a.DriftSegment != "pro" {
 		t.Errorf("asked %+v", a)
 	}
 }
