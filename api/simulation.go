@@ -47,11 +47,12 @@ type RetrainStep struct {
 	Cause    string    `json:"cause"`
 	Version  int64     `json:"version,omitempty"`
 	Role     string    `json:"role,omitempty"`
-	Began    time.Time `json:"began,omitzero"`  // when the problem began
-	Features []string  `json:"features"`        // what was detected
-	HeldBack string    `json:"held_back"`       // why there was no request; empty if there was
-	Retry    time.Time `json:"retry,omitzero"`  // when it was tried again; absent if the problem was over before
-	Closed   time.Time `json:"closed,omitzero"` // when the retraining of a request has ended
+	Segment  string    `json:"segment,omitempty"` // of the rows that drift; absent for all rows
+	Began    time.Time `json:"began,omitzero"`    // when the problem began
+	Features []string  `json:"features"`          // what was detected
+	HeldBack string    `json:"held_back"`         // why there was no request; empty if there was
+	Retry    time.Time `json:"retry,omitzero"`    // when it was tried again; absent if the problem was over before
+	Closed   time.Time `json:"closed,omitzero"`   // when the retraining of a request has ended
 }
 
 // RetrainMade is a request that the gateway made.

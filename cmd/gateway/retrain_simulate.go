@@ -127,7 +127,7 @@ func printSimulation(b *strings.Builder, x api.RetrainSimulation) {
 				why = "until " + timeText(&s.Retry)
 			}
 		}
-		fmt.Fprintf(b, "%s\t%s\t%s\t%s\t%s\t%s\n", timeText(&s.At), s.Cause, version, orDash(oneLine(s.Role)), outcome, orDash(oneLine(why)))
+		fmt.Fprintf(b, "%s\t%s\t%s\t%s\t%s\t%s\n", timeText(&s.At), s.Cause, version, orDash(streamText(s.Role, s.Segment)), outcome, orDash(oneLine(why)))
 	}
 	for _, note := range x.Notes {
 		fmt.Fprintln(b, "note: "+oneLine(note))

@@ -165,7 +165,7 @@ func signalChange(e *api.Event) string {
 	}
 	var list []string
 	if s.Model != "" {
-		list = append(list, fmt.Sprintf("%s of %s", signalText(s.Type), strings.TrimSpace(oneLine(fmt.Sprintf("%s/%d %s", s.Model, s.Version, s.Role)))))
+		list = append(list, fmt.Sprintf("%s of %s", signalText(s.Type), strings.TrimSpace(oneLine(fmt.Sprintf("%s/%d %s", s.Model, s.Version, streamText(s.Role, s.Segment))))))
 	}
 	switch {
 	case s.HeldBackBy != "":

@@ -190,7 +190,7 @@ func (r *simulated) close() {
 // try requests a retraining, or holds it back.
 func (r *simulated) try(a *attempt) {
 	at := a.next
-	step := api.RetrainStep{At: at, Cause: a.cause, Version: a.version, Role: a.role, Began: a.began, Features: append([]string{}, a.features...)}
+	step := api.RetrainStep{At: at, Cause: a.cause, Version: a.version, Role: a.role, Segment: a.segment, Began: a.began, Features: append([]string{}, a.features...)}
 	why, end := r.held(&a.episode, at)
 	if why == "" {
 		r.request(&step)

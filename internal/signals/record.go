@@ -271,7 +271,7 @@ func describe(s api.SignalData) []zap.Field {
 		names[i] = s.Features[i].Feature
 	}
 	return []zap.Field{
-		zap.String("id", s.ID), zap.String("model", s.Model), zap.Int64("version", s.Version), zap.String("role", s.Role),
+		zap.String("id", s.ID), zap.String("model", s.Model), zap.Int64("version", s.Version), zap.String("role", s.Role), zap.String("segment", s.Segment),
 		zap.String("cause", s.Cause), zap.Strings("features", names), zap.Int("features_total", s.FeaturesTotal),
 		zap.Time("began", s.Began), zap.Uint64("rows", s.Rows),
 	}
