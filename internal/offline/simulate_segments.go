@@ -105,7 +105,9 @@ type simulation struct {
 // newSimulation needs the profile, and withElements of it as that of the source.
 func newSimulation(p *Profile, source *timedRows, o *SimulationOptions, windows drift.SimulateOptions, tell func(Simulated) error) (*simulation, error) {
 	s := &simulation{source: source, timed: windows.Windows.Rows == 0}
-	for _, value := range append([]string{""}, p.SegmentsUpTo(o.Drift.MaxSegments)...) {
+	streams := append([]string{""}, p.SegmentsUpTo(o.Drift.MaxSegments)...)
+	o.Streams = max(o.Streams, len(streams)) // these share the limit at least
+	for _, value := range streams {
 		q := p
 		if value != "" {
 			q = p.Of(value)
