@@ -31,12 +31,13 @@ var plans = []struct {
 type sold struct {
 	drifts
 
-	key string
+	key  string
+	most int // drift.max_segments
 }
 
 func newSold(t *testing.T, key string) *sold {
 	t.Helper()
-	s := &sold{key: key}
+	s := &sold{key: key, most: 8}
 	s.dir, s.rng = t.TempDir(), rand.New(rand.NewPCG(5, 6))
 	s.profile = filepath.Join(t.TempDir(), "sold.json")
 	g := onnxgen.New("sold")
@@ -115,7 +116,7 @@ func (s *sold) feed(t *testing.T, rows int, shift float64) {
 
 func (s *sold) begin(t *testing.T, yaml ...string) {
 	t.Helper()
-	s.gateway = startOn(t, nil, s.dir, append(yaml, fmt.Sprintf("models: {sold: {drift: {profile: %q, rows: 400, calibration: {unpromised: ask}}}}", s.profile))...)
+	s.gateway = startOn(t, nil, s.dir, append(yaml, fmt.Sprintf("models: {sold: {drift: {profile: %q, rows: 400, max_segments: %d, calibration: {unpromised: ask}}}}", s.profile, s.most))...)
 }
 
 // segment returns the status of a segment, "" for all rows.
@@ -240,5 +241,23 @@ func TestSegmentsOfHostileRequests(t *testing.T) {
 	}
 	if list := s.status(t); len(list) != streams {
 		t.Errorf("%d streams of %d", len(list), streams)
+	}
+}
+
+// TestFewerSegments: the configuration says how many segments are streams; all rows are one in any case.
+func TestFewerSegments(t *testing.T) {
+	s := newSold(t, "text")
+	for s.most = range 4 {
+		s.begin(t)
+		var list []string
+		for _, d := range s.status(t) {
+			list = append(list, d.Segment)
+		}
+		if want := []string{"", "free", "team", "pro"}[:1+s.most]; !slices.Equal(slices.Sorted(slices.Values(list)), slices.Sorted(slices.Values(want))) {
+			t.Errorf("%d: %q", s.most, list)
+		}
+		s.feed(t, 160, 0)
+		s.await(t, "", func(d api.DriftStatus) bool { return d.Rows == 160 })
+		must(t, s.stop())
 	}
 }

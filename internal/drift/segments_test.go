@@ -342,3 +342,49 @@ func TestSegmentIsFoundAlone(t *testing.T) {
 		t.Errorf("%v", alarms)
 	}
 }
+
+// FuzzSegments: any profile with segments that can be read has valid profiles of them, which can be judged with and merged.
+func FuzzSegments(f *testing.F) {
+	for _, key := range []string{"text", "number", "parameter"} {
+		b := newBuilder(segmented(key), drift.BuilderOptions{TextNames: true})
+		if err := b.BySegment(keyOf(key), 1, nil); err != nil {
+			f.Fatal(err)
+		}
+		rng := rand.New(rand.NewPCG(1, 7))
+		for range 1500 {
+			values, texts, missing, country := segmentRow(rng, -1, key)
+			b.InSegment(country)
+			b.AddRow(values, texts, missing)
+		}
+		var file bytes.Buffer
+		if err := b.Profile(drift.Meta{Model: "m", OutputsOf: 1, Created: epoch}).Write(&file); err != nil {
+			f.Fatal(err)
+		}
+		f.Add(file.Bytes())
+		f.Add(bytes.ReplaceAll(file.Bytes(), []byte(`"missing":0`), []byte(`"missing":1`)))
+		f.Add(bytes.Replace(file.Bytes(), []byte(`"country"`), []byte(`"income"`), 1))
+	}
+	f.Fuzz(func(t *testing.T, text []byte) {
+		p, err := drift.Read(bytes.NewReader(text), 1<<20)
+		if err != nil {
+			return
+		}
+		for _, value := range p.SegmentsUpTo(drift.MaxSegments) {
+			for _, q := range []*drift.Profile{p.Of(value), p.For(2).Of(value), p.Of(value).For(2)} {
+				if len(q.Features) == 0 { // there are only outputs of another version
+					continue
+				}
+				if err := q.Write(&bytes.Buffer{}); err != nil {
+					t.Fatalf("%s: %v", value, err)
+				}
+				d := detector(t, q, drift.Options{
+					Tolerance: 0.02, QualityTolerance: 0.01, RangeTolerance: 0.005, FalseAlarmWindows: 720, Streams: 1, MinRows: 1, Recover: 3,
+				})
+				d.Judge(q.NewWindow(epoch))
+			}
+		}
+		if sum, err := drift.Merge(p, p); err == nil && len(sum.Segments) != len(p.Segments) {
+			t.Errorf("%d segments of %d", len(sum.Segments), len(p.Segments))
+		}
+	})
+}
