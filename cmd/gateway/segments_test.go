@@ -36,6 +36,9 @@ func TestSegmentsOfAFile(t *testing.T) {
 	if r := profileLine(t, "", "show", file); r.code != exitOK || !strings.Contains(r.out, "free 18000 rows, pro 2000 rows") {
 		t.Errorf("%+v", r)
 	}
+	if r := profileLine(t, "", "show", file, "--html"); r.code != exitOK || !strings.Contains(r.out, "<td>pro<td>2000<td>10") || wellFormed(t, r.out) == 0 {
+		t.Errorf("%.3000s", r.out)
+	}
 	simulate := func(args ...string) result {
 		return command(t, rows(2, 20_000, 10_000), append([]string{"drift", "simulate", "-", "--profile", file, "--window-rows", "250"}, args...))
 	}
