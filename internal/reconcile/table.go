@@ -38,7 +38,7 @@ func (r *Reconciler) swap(s actual) {
 		targets: map[infer.Version]*router.Target{}, entries: map[string]*router.Entry{}, streams: map[drift.Stream]bool{}, keepers: map[*registry.Leased]*labels.Keeper{},
 	}
 	b.rolloutDigest = r.opts.RolloutDigest
-	b.losses, b.controls = b.lossModels(), map[*serving.Version]bool{}
+	b.losses, b.controls, b.parameters = b.lossModels(), map[*serving.Version]bool{}, b.driftParameters()
 	for v, leased := range s.live {
 		target := b.target(v, leased)
 		b.targets[v] = target
@@ -76,7 +76,7 @@ func (r *Reconciler) swap(s actual) {
 		next.routes[s.goal.routes[i].Name] = b.route(&s.goal.routes[i])
 	}
 	for _, e := range b.entries {
-		e.DriftParameter = b.driftParameter(e.Model)
+		e.DriftParameter = b.parameters[e.Model]
 		if c := s.goal.cfg.Model(e.Model).Labels; c.Sample > 0 {
 			e.Segment = c.Segment
 		}
@@ -127,6 +127,7 @@ type tableBuilder struct {
 	entries       map[string]*router.Entry
 	keepers       map[*registry.Leased]*labels.Keeper
 	losses        map[string]*lossModel // by the model that they are about
+	parameters    map[string]string     // that are segments, by model
 	// controls are the versions of control variants.
 	controls map[*serving.Version]bool
 }
@@ -152,19 +153,19 @@ func (b *tableBuilder) target(v infer.Version, leased *registry.Leased) *router.
 	}
 }
 
-// driftParameter returns the parameter of requests that is the segment of a model's rows, "" for none: that of the newest version with
-// one, since requests are decoded before a version is picked.
-func (b *tableBuilder) driftParameter(model string) (name string) {
-	if ref := b.goal.references.Models[model]; ref != nil {
-		return ref.SegmentParameter()
-	}
-	newest := int64(0)
+// driftParameters returns the parameters of requests that are the segments of models' rows: of each model that of the newest version with one,
+// since requests are decoded before a version is picked.
+func (b *tableBuilder) driftParameters() map[string]string {
+	names, newest := map[string]string{}, map[string]int64{}
 	for v, ref := range b.goal.references.Versions {
-		if of := ref.SegmentParameter(); v.Model == model && v.Number > newest && of != "" && b.live[v] != nil {
-			name, newest = of, v.Number
+		if name := ref.SegmentParameter(); name != "" && v.Number > newest[v.Model] && b.live[v] != nil {
+			names[v.Model], newest[v.Model] = name, v.Number
 		}
 	}
-	return name
+	for model, ref := range b.goal.references.Models {
+		names[model] = ref.SegmentParameter()
+	}
+	return names
 }
 
 // taps returns the taps for a version's rows in a role.
@@ -172,7 +173,7 @@ func (b *tableBuilder) taps(v infer.Version, role string) (taps router.Taps) {
 	s := drift.Stream{Version: v, Role: role}
 	b.streams[s] = true
 	if tap := b.watch.Tap(s, driftwatch.Watch{
-		Leased: b.live[v], Reference: b.goal.references.Of(v), Settings: b.goal.cfg.Model(v.Model).Drift, Streams: b.shared, Parameter: b.driftParameter(v.Model),
+		Leased: b.live[v], Reference: b.goal.references.Of(v), Settings: b.goal.cfg.Model(v.Model).Drift, Streams: b.shared, Parameter: b.parameters[v.Model],
 	}); tap != nil {
 		taps = append(taps, tap)
 	}
