@@ -116,14 +116,14 @@ func (d *Tumbling) Judge(w Window) Verdict {
 }
 
 // judgeQuality compares the share of flawed values. ok is false if there is nothing to report. The
-// design effect is that of the bins: flawed values are too rare for an estimate of their own.
+// design effect is at least that of the bins.
 func (d *Tumbling) judgeQuality(w *Window, i, j int, inflated float64) (ranked, bool) {
 	statistic, t := qualities[j], &d.tracks[i][1+j]
-	f, c := d.against(i, &w.Counts[i])
-	window := qualityOf(statistic, c)
+	window := qualityOf(statistic, &w.Counts[i])
 	if window.bad == 0 && t.idle() {
 		return ranked{}, false
 	}
+	f, c := d.against(i, &w.Counts[i])
 	ref := referenceQuality(statistic, f)
 	tolerance := d.options.quality(statistic)
 	if tolerance == 0 {
