@@ -297,7 +297,7 @@ type RolloutPlan struct {
 	Rate     float64     `json:"requests_per_second"` // of the route, now
 	Errors   float64     `json:"error_rate"`          // of the stable version, now
 	Duration Duration    `json:"duration"`            // at most, without shadowing and baking
-	// Expected is roughly how long the steps take for a version that is as good as the control. It is 0 if the last step would end
+	// Expected estimates how long the steps take if the version is as good as the control. It is 0 if the last step would end
 	// without a pass.
 	Expected Duration    `json:"expected"`
 	Steps    []PlanStep  `json:"steps"`

@@ -103,8 +103,8 @@ func (n Need) ForTrainers() Need {
 	return n
 }
 
-// AndRepeats is the need of an endpoint for trainers that may still be used when the retraining has ended: to read how, or to repeat a call
-// whose answer was lost. The endpoint changes nothing then.
+// AndRepeats returns the need of an endpoint that a trainer may also use after its retraining has ended: to read how it ended, or to repeat
+// a call whose answer was lost. Such a call changes nothing.
 func (n Need) AndRepeats() Need {
 	n.Repeats = true
 	return n

@@ -15,9 +15,9 @@ type Trainer struct {
 	Model      string
 	Token      Key
 	Until      time.Time // zero: as long as it is one of the Trainers
-	// Over is when it may no more do than repeat calls, see Need.AndRepeats. Zero: never.
+	// From Over on, the token may only repeat calls, see Need.AndRepeats; zero: never.
 	Over  time.Time
-	Ended bool // that is so now, whatever the clock says
+	Ended bool // Over has passed, whatever the clock says
 }
 
 // Trainers are callers that come and go while the gateway runs. All books share them.

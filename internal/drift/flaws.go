@@ -109,7 +109,7 @@ func (h *flawPast) effect(c *Counts, j int, window fraction, l alarmLimits) floa
 // breakEffect returns the design effect of the flawed rows of a window that has not ended. Rows one after the other are what a break is,
 // so only the windows so far count, and users.
 func (h *flawPast) breakEffect(c *Counts, j int, users bool, l alarmLimits) float64 {
-	const known, first = 3, 4 // until so many windows had flawed rows, and the effect of a request that is assumed until then
+	const known, first = 3, 4 // the effect is at least first until known windows have had flawed rows
 	effect := h.before(l)
 	if h.By[byTime].Windows < known {
 		effect = max(effect, first)

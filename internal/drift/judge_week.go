@@ -64,7 +64,7 @@ func (d *Tumbling) expect(i int, s *scores, hours Hours) (mean, rows float64) {
 	return mean / finite, min(known*finite, float64(f.Reference.Finite()))
 }
 
-// seenFrom returns counts whose sums are around another mean, like around. They share their bins with c.
+// seenFrom returns counts whose sums are around another mean. They share their bins with c.
 func (c *Counts) seenFrom(mean, other float64) *Counts {
 	moved := *c
 	d, n := mean-other, float64(c.Finite())

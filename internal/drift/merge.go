@@ -137,12 +137,9 @@ func mergedMoments(n, mean, variance, k, other, otherVariance float64) (m, v flo
 	return m, finite(max(squares, 0) / (n + k - 1))
 }
 
-// around returns counts whose sums are around another mean.
+// around returns counts whose sums are around another mean, without halves. Their bins are copies.
 func (c *Counts) around(mean, other float64) Counts {
-	moved := *c
+	moved := *c.seenFrom(mean, other)
 	moved.Bins, moved.Halves = slices.Clone(c.Bins), nil
-	d, n := mean-other, float64(c.Finite())
-	moved.Sum = finite(c.Sum + n*d)
-	moved.Squares = finite(max(c.Squares+2*d*c.Sum+n*d*d, 0))
 	return moved
 }

@@ -54,8 +54,8 @@ func Simulate(p *Profile, d Detector, rows iter.Seq[Row], o SimulateOptions) ite
 	}
 }
 
-// Simulation is a Simulate that gets its rows one by one, so that several can run beside each other. Each function tell gets the verdicts on
-// the windows that end, and returns false to stop, which the methods return.
+// Simulation judges rows like Simulate, but the caller adds them one by one, so that several simulations can run side by side. The methods
+// call tell with the verdict on each window that ends. They return false as soon as tell does, and the caller must stop then.
 type Simulation struct {
 	profile  *Profile
 	detector Detector

@@ -31,7 +31,7 @@ type Week struct {
 // HourRows are an hour of the week, 0 to 167, and a number of rows in it.
 type HourRows [2]uint64
 
-// Hours are rows by the hour of the week, in ascending order. A value never changes.
+// Hours are rows by the hour of the week, in ascending order of the hours. Methods return new values and do not change the receiver.
 type Hours []HourRows
 
 // plus returns the hours with more rows in one of them.

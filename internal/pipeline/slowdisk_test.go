@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"sluice.io/sluice/api"
+	"sluice.io/sluice/internal/testing/slowdisk"
 )
 
 // While an event is being written, reads do not wait. It is not in virtual time, in which a caller that waits for a mutex would stop the clock.
@@ -32,28 +33,28 @@ func TestReadsDoNotWaitForTheJournal(t *testing.T) {
 	}()
 	<-b.journal.waiting
 
-	atOnce(t, "Get", func() { b.want("a", api.RetrainAccepted) })
-	atOnce(t, "List", func() {
+	slowdisk.AtOnce(t, "Get", func() { b.want("a", api.RetrainAccepted) })
+	slowdisk.AtOnce(t, "List", func() {
 		if list := b.List(); len(list) != 1 || list[0].State != api.RetrainAccepted {
 			t.Errorf("%+v", list)
 		}
 	})
-	atOnce(t, "Since", func() {
+	slowdisk.AtOnce(t, "Since", func() {
 		if n := b.Since("iris", time.Time{}); n != 1 {
 			t.Errorf("%d requests", n)
 		}
 	})
-	atOnce(t, "LastRequest", func() {
+	slowdisk.AtOnce(t, "LastRequest", func() {
 		if b.LastRequest("iris").IsZero() {
 			t.Error("there was no request")
 		}
 	})
-	atOnce(t, "Document", func() {
+	slowdisk.AtOnce(t, "Document", func() {
 		if text, err := b.Document(t.Context(), "a"); err != nil || len(text) == 0 {
 			t.Errorf("%q %v", text, err)
 		}
 	})
-	atOnce(t, "Admits", func() {
+	slowdisk.AtOnce(t, "Admits", func() {
 		if _, parent, err := b.Admits("a", "iris", ""); err != nil || parent != 1 {
 			t.Errorf("parent %d, %v", parent, err)
 		}
@@ -63,16 +64,4 @@ func TestReadsDoNotWaitForTheJournal(t *testing.T) {
 		t.Error(err)
 	}
 	b.want("a", api.RetrainRunning)
-}
-
-// atOnce calls f, and fails if it waits for others.
-func atOnce(t *testing.T, what string, f func()) {
-	t.Helper()
-	done := make(chan struct{})
-	go func() { defer close(done); f() }()
-	select {
-	case <-done:
-	case <-time.After(time.Minute):
-		t.Fatalf("%s waits", what)
-	}
 }

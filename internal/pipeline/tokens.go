@@ -18,7 +18,7 @@ type Token struct {
 	ID, Model string
 	Digest    [sha256.Size]byte
 	Until     time.Time // zero: until the retraining ends
-	// Over is from when on it is only for calls that are repeated, zero: never. Ended says that the retraining has ended, so that is so now.
+	// From Over on, the token may only repeat calls; zero: never. Ended says that the retraining has ended: then Over has passed, whatever it is.
 	Over  time.Time
 	Ended bool
 }

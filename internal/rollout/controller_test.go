@@ -269,17 +269,23 @@ func TestPauseAndPromote(t *testing.T) {
 	})
 }
 
+// freeze rolls back two rollouts in a row.
+func (g *gateway) freeze(t *testing.T) {
+	t.Helper()
+	for range 2 {
+		g.begin(t, nil)
+		if _, err := g.Abort(t.Context(), "iris", ann); err != nil {
+			t.Fatal(err)
+		}
+		g.until(t, api.RolloutRolledBack, time.Minute)
+		time.Sleep(time.Second)
+	}
+}
+
 // After two rollbacks in a row the route is frozen until someone lifts that.
 func TestFreeze(t *testing.T) {
 	serve(t, func(t *testing.T, g *gateway) {
-		for range 2 {
-			g.begin(t, nil)
-			if _, err := g.Abort(t.Context(), "iris", ann); err != nil {
-				t.Fatal(err)
-			}
-			g.until(t, api.RolloutRolledBack, time.Minute)
-			time.Sleep(time.Second)
-		}
+		g.freeze(t)
 		spec := g.last(t).Spec
 		_, err := g.Start(t.Context(), spec, ann)
 		wantCode(t, err, infer.Conflict)

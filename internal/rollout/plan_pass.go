@@ -6,8 +6,8 @@ import (
 	"sluice.io/sluice/api"
 )
 
-// expectedTime returns how long the steps take for a version that is as good as the control, if all counts have their expected values. It is
-// 0 if the last step would end without a pass.
+// expectedTime estimates how long the steps take if the version is as good as the control. It assumes that every count has its expected
+// value. The result is 0 if the last step would end without a pass.
 func (d *planning) expectedTime(a *answered) time.Duration {
 	const looks = 200 // of a step
 	needed := requestsToPass(d.p)

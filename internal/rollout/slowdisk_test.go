@@ -11,6 +11,7 @@ import (
 	"sluice.io/sluice/api"
 	"sluice.io/sluice/internal/infer"
 	"sluice.io/sluice/internal/rollout"
+	"sluice.io/sluice/internal/testing/slowdisk"
 )
 
 // While an event is being written, whoever builds a table or reads rollouts does not wait, and an abort stops traffic. It is not in virtual
@@ -31,32 +32,32 @@ func TestNobodyWaitsForTheJournal(t *testing.T) {
 	go func() { _, err := g.Pause(t.Context(), "iris", ann); paused <- err }()
 	soon(t, "an event is being written", g.journal.waits)
 
-	atOnce(t, "Digest", func() {
+	slowdisk.AtOnce(t, "Digest", func() {
 		if g.Digest("iris", 2) != "sha256:1" {
 			t.Error("Digest does not know the rollout")
 		}
 	})
-	atOnce(t, "Locked", func() {
+	slowdisk.AtOnce(t, "Locked", func() {
 		if g.Locked("iris") != id {
 			t.Error("Locked does not know the rollout")
 		}
 	})
-	atOnce(t, "List", func() {
+	slowdisk.AtOnce(t, "List", func() {
 		if list := g.List(); len(list) != 1 || list[0].State != api.RolloutCanary {
 			t.Errorf("%+v", list)
 		}
 	})
-	atOnce(t, "Start", func() {
+	slowdisk.AtOnce(t, "Start", func() {
 		_, err := g.Start(t.Context(), g.last(t).Spec, ann)
 		wantCode(t, err, infer.Conflict)
 	})
-	atOnce(t, "Abort", func() {
+	slowdisk.AtOnce(t, "Abort", func() {
 		r, err := g.Abort(t.Context(), "iris", ann)
 		if err != nil || r.State != api.RolloutAborting || r.Durable || g.world.share(2) != 0 {
 			t.Errorf("%v, state %s, durable %v, the canary has %d", err, r.State, r.Durable, g.world.share(2))
 		}
 	})
-	atOnce(t, "History", func() {
+	slowdisk.AtOnce(t, "History", func() {
 		if r := g.last(t); r.State != api.RolloutAborting || r.Durable {
 			t.Errorf("state %s, durable %v", r.State, r.Durable)
 		}
@@ -84,18 +85,6 @@ func soon(t *testing.T, what string, holds func() bool) {
 		if time.Now().After(end) {
 			t.Fatalf("not within a minute: %s", what)
 		}
-	}
-}
-
-// atOnce calls f, and fails if it waits for others.
-func atOnce(t *testing.T, what string, f func()) {
-	t.Helper()
-	done := make(chan struct{})
-	go func() { defer close(done); f() }()
-	select {
-	case <-done:
-	case <-time.After(time.Minute):
-		t.Fatalf("%s waits", what)
 	}
 }
 
@@ -209,14 +198,7 @@ func TestStartsRace(t *testing.T) {
 // A route that is being unfrozen is not frozen less before its event is written.
 func TestUnfreezeIsWrittenFirst(t *testing.T) {
 	serve(t, func(t *testing.T, g *gateway) {
-		for range 2 {
-			g.begin(t, nil)
-			if _, err := g.Abort(t.Context(), "iris", ann); err != nil {
-				t.Fatal(err)
-			}
-			g.until(t, api.RolloutRolledBack, time.Minute)
-			time.Sleep(time.Second)
-		}
+		g.freeze(t)
 		release := g.journal.hang()
 		defer release()
 		done := make(chan error, 1)
